@@ -1,0 +1,1 @@
+"""Speed of convnative beside its peers; see README.md in this folder."""

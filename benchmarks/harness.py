@@ -1,0 +1,129 @@
+"""Asks the peers' processes in turn, and compares what they answer."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .cases import reference
+from .peers import OURS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .cases import Case
+
+ROOT = Path(__file__).resolve().parents[1]
+ROUND_SECONDS = 0.05
+REST_SECONDS = 0.3  # before a peer is timed: idle threads of the one before it spin for a while
+TOLERANCE = 1e-4  # of the largest result; float32 Winograd F(4x4) stays below 1e-5
+
+
+class Worker:
+    """The process of one peer; a context manager that ends it."""
+
+    def __init__(self, peer: str, threads: int, python: str = sys.executable) -> None:
+        self._process = subprocess.Popen(
+            [python, "-m", "benchmarks.worker", peer, str(threads)],
+            cwd=ROOT,
+            env={**os.environ, "OMP_NUM_THREADS": str(threads)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self.versions = self._answer()
+
+    def __enter__(self) -> Worker:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:
+            self._process.kill()
+        self._process.communicate()
+
+    def ask(self, **request: Any) -> dict[str, Any]:
+        """Return the answer; a process that has ended answers with a failure."""
+        with contextlib.suppress(BrokenPipeError):
+            print(json.dumps(request), file=self._process.stdin, flush=True)
+        return self._answer()
+
+    def _answer(self) -> dict[str, Any]:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            return {"failure": f"its process ended with exit code {self._process.wait()}"}
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+
+@dataclass
+class Measurement:
+    """What one peer did with one case: the time of a call in each round, or why there is none."""
+
+    max_error: float | None = None
+    failure: str | None = None
+    seconds: list[float] = field(default_factory=list)
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.seconds)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Time of the fastest peer divided by ours, round by round: median, least, greatest."""
+
+    fastest: str
+    ratio: float
+    least: float
+    greatest: float
+
+
+def measure(case: Case, workers: Mapping[str, Worker], rounds: int, folder: Path) -> dict[str, Measurement]:
+    """Check every peer, then time those that are right, one after the other in each round."""
+    data = folder / "case.npz"
+    np.savez(
+        data,
+        input=case.input,
+        weight=case.weight,
+        grad_output=case.grad_output,
+        expected=reference(case),
+    )
+    measurements = {}
+    for name, worker in workers.items():
+        answer = worker.ask(load=asdict(case.shape), operation=case.operation, data=str(data))
+        measurements[name] = Measurement(answer.get("max_error"), answer.get("failure"))
+        error = measurements[name].max_error
+        if error is not None and error > TOLERANCE:
+            measurements[name].failure = f"wrong: max error {error:.1e} of max|y|, tolerance {TOLERANCE:.0e}"
+
+    for _ in range(rounds):
+        for name, measurement in measurements.items():
+            if measurement.failure is None:
+                time.sleep(REST_SECONDS)
+                answer = workers[name].ask(round=ROUND_SECONDS)
+                measurement.failure = answer.get("failure")
+                if measurement.failure is None:
+                    measurement.seconds.append(answer["seconds"])
+    return measurements
+
+
+def compare(measurements: Mapping[str, Measurement]) -> Verdict | None:
+    """Return the verdict, or None where we or all others have no time."""
+    timed = {name: m for name, m in measurements.items() if m.failure is None and m.seconds}
+    ours = timed.pop(OURS, None)
+    if ours is None or not timed:
+        return None
+    fastest = min(timed, key=lambda name: timed[name].median)
+    ratios = [theirs / us for theirs, us in zip(timed[fastest].seconds, ours.seconds, strict=True)]
+    return Verdict(fastest, statistics.median(ratios), min(ratios), max(ratios))

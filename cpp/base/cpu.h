@@ -1,0 +1,20 @@
+// What this CPU can run and how much of it this process may use.
+#pragma once
+
+#include <cstdint>
+
+#include "convnative/types.h"
+
+namespace convnative {
+
+// The highest instruction-set level that both this build and this CPU have.
+Isa detect_isa();
+
+// CPUs that this process may use: the affinity mask, cut by the cgroup's CPU quota; at least 1.
+int usable_cpus();
+
+// Bytes of the second-level cache of a core; 1 MiB where the system does not say. For the sizes of blocks,
+// which change no result, and never for a choice between algorithms, which would.
+std::int64_t l2_cache_bytes();
+
+}  // namespace convnative

@@ -1,0 +1,142 @@
+#include "base/parallel.h"
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <system_error>
+#include <thread>
+#include <vector>
+
+#include "convnative/runtime.h"
+
+#ifdef _OPENMP
+  #include <omp.h>
+#endif
+#ifdef __unix__
+  #include <pthread.h>
+#endif
+
+namespace convnative {
+namespace {
+
+std::atomic<InterruptCheck> interrupt_check{nullptr};
+std::atomic<bool> forked{false};  // this process is a child of one that had loaded the core
+std::atomic<int> busy_threads{0};
+
+// The threads that this call may use, handed back at its end.
+class ThreadLease {
+ public:
+  explicit ThreadLease(int wanted) {
+    int busy = busy_threads.load();
+    do {
+      granted_ = std::clamp(num_threads() - busy, 1, std::max(wanted, 1));
+    } while (!busy_threads.compare_exchange_weak(busy, busy + granted_));
+  }
+  ~ThreadLease() { busy_threads -= granted_; }
+  ThreadLease(const ThreadLease&) = delete;
+  ThreadLease& operator=(const ThreadLease&) = delete;
+
+  int granted() const { return granted_; }
+
+ private:
+  int granted_ = 1;
+};
+
+class TaskQueue {
+ public:
+  TaskQueue(std::int64_t tasks, detail::TaskFunction function, void* context)
+      : tasks_(tasks), function_(function), context_(context) {}
+
+  // Takes tasks until none is left. The calling thread (0) alone asks whether to stop.
+  void work(int thread) {
+    using Clock = std::chrono::steady_clock;
+    constexpr auto interval = std::chrono::milliseconds(50);
+    const InterruptCheck check = thread == 0 ? interrupt_check.load() : nullptr;
+    auto next_check = check != nullptr ? Clock::now() + interval : Clock::time_point::max();
+    for (std::int64_t task = next_++; task < tasks_ && !stopped_; task = next_++) {
+      function_(context_, task, thread);
+      if (check == nullptr || Clock::now() < next_check) continue;
+      if (check()) stopped_ = true;
+      next_check = Clock::now() + interval;
+    }
+  }
+
+  bool stopped() const { return stopped_; }
+
+ private:
+  const std::int64_t tasks_;
+  const detail::TaskFunction function_;
+  void* const context_;
+  std::atomic<std::int64_t> next_{0};
+  std::atomic<bool> stopped_{false};
+};
+
+void run_on_plain_threads(TaskQueue& queue, int threads) {
+  std::vector<std::thread> helpers;
+  helpers.reserve(static_cast<std::size_t>(threads) - 1);
+  try {
+    for (int thread = 1; thread < threads; ++thread)
+      helpers.emplace_back([&queue, thread] { queue.work(thread); });
+  } catch (const std::system_error&) {
+    // The system gives no more threads: those that started, and this one, do the work.
+  }
+  queue.work(0);
+  for (std::thread& helper : helpers) helper.join();
+}
+
+void run_on_pool(TaskQueue& queue, int threads) {
+#ifdef _OPENMP
+  if (!forked) {
+  #pragma omp parallel num_threads(threads)
+    queue.work(omp_get_thread_num());
+    return;
+  }
+#endif
+  run_on_plain_threads(queue, threads);
+}
+
+// From the moment the library is loaded: the process's OpenMP pool may have been started by somebody else.
+[[maybe_unused]] const bool watching_forks = [] {
+#ifdef __unix__
+  pthread_atfork(nullptr, nullptr, [] {
+    forked = true;
+    busy_threads = 0;
+  });
+#endif
+  return true;
+}();
+
+}  // namespace
+
+namespace detail {
+
+void run_tasks(std::int64_t tasks, int threads, TaskFunction function, void* context) {
+  TaskQueue queue(tasks, function, context);
+  const ThreadLease lease(static_cast<int>(std::min<std::int64_t>(threads, tasks)));
+  if (lease.granted() == 1)
+    queue.work(0);
+  else
+    run_on_pool(queue, lease.granted());
+  if (queue.stopped()) throw Interrupted();
+}
+
+}  // namespace detail
+
+int threads_for(double operations, double operations_per_thread) {
+  const double useful = operations / operations_per_thread;
+  return useful < 2 ? 1 : static_cast<int>(std::min<double>(useful, num_threads()));
+}
+
+const char* parallel_backend() {
+#ifdef _OPENMP
+  return "openmp";
+#else
+  return "threads";
+#endif
+}
+
+void set_interrupt_check(InterruptCheck check) {
+  interrupt_check = check;
+}
+
+}  // namespace convnative

@@ -1,0 +1,61 @@
+// The interface of a convolution algorithm and the ordered list of them.
+//
+// A new algorithm is one file that implements ConvAlgorithm, a declaration below and a row in algorithm.cpp.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <string>
+
+#include "convnative/conv.h"
+
+namespace convnative {
+
+struct ConvProblem {
+  ConvShape shape;
+  ConvOperation operation;
+  DType dtype;
+  Isa isa;
+  Precision precision;
+  int threads;  // at most this many
+};
+
+// One algorithm with its tile sizes for one problem. Immutable.
+class ConvAlgorithm {
+ public:
+  virtual ~ConvAlgorithm() = default;
+  virtual const char* name() const = 0;
+  virtual std::string kernel() const = 0;
+  virtual std::size_t packed_weight_bytes() const { return 0; }
+  virtual std::size_t workspace_bytes() const { return 0; }
+  virtual void pack(const void* /*weight*/, void* /*packed*/) const {}
+  virtual void run(const ConvArrays& arrays, const void* packed, void* workspace) const = 0;
+};
+
+struct ConvAlgorithmEntry {
+  const char* name;
+  ConvOperation operation;
+  const char* reason;  // why it is taken where it applies
+  bool strict;         // each output is one sum in an order that the shape fixes, as Precision::strict wants
+  // Null where it applies, else why not; and null where it is wanted, else why another is faster.
+  const char* (*why_not)(const ConvProblem&);
+  const char* (*why_slower)(const ConvProblem&);
+  std::shared_ptr<const ConvAlgorithm> (*make)(const ConvProblem&);
+};
+
+// In order of preference; the last entry of each operation applies to everything.
+std::span<const ConvAlgorithmEntry> conv_algorithms();
+
+std::shared_ptr<const ConvAlgorithm> make_im2col_gemm_forward(const ConvProblem&);
+std::shared_ptr<const ConvAlgorithm> make_im2col_gemm_grad_input(const ConvProblem&);
+std::shared_ptr<const ConvAlgorithm> make_im2col_gemm_grad_weight(const ConvProblem&);
+std::shared_ptr<const ConvAlgorithm> make_reference(const ConvProblem&);
+
+const char* winograd_why_not(const ConvProblem&);
+const char* winograd_4x4_why_slower(const ConvProblem&);
+const char* winograd_2x2_why_slower(const ConvProblem&);
+std::shared_ptr<const ConvAlgorithm> make_winograd_4x4(const ConvProblem&);
+std::shared_ptr<const ConvAlgorithm> make_winograd_2x2(const ConvProblem&);
+
+}  // namespace convnative

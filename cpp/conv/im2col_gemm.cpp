@@ -1,0 +1,292 @@
+#include "conv/im2col_gemm.h"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <limits>
+
+#include "base/aligned_buffer.h"
+#include "base/checked.h"
+#include "base/parallel.h"
+#include "gemm/blocking.h"
+
+namespace convnative {
+namespace {
+
+// Packing one vector takes about as long as the multiply-adds of this many rows with it (2 to 3 cycles
+// against half a cycle a row).
+constexpr std::int64_t pack_cost_rows = 6;
+
+// Points [first, first + length) of a panel whose places in the result are `step` apart.
+struct PointRun {
+  std::int64_t first, length;
+  std::int64_t place;
+};
+
+template <class T>
+EvenSplit panels_of(const Im2colGemm& gemm, const GemmKernels<T>& kernels) {
+  return EvenSplit(ceil_div(gemm.lattice.points(), kernels.lanes), kernels.max_vectors);
+}
+
+template <class T>
+Im2colBlocks blocks_of(const Im2colGemm& gemm) {
+  return Im2colBlocks(gemm.channels, gemm.lattice.taps(), gemm_blocking<T>().kc);
+}
+
+// The parts of a thread's workspace, in bytes.
+template <class T>
+struct ThreadMemory {
+  std::size_t panel, tile, point_runs, im2col_runs;
+
+  ThreadMemory(const Im2colGemm& gemm, const GemmKernels<T>& kernels) {
+    const Im2colBlocks blocks = blocks_of<T>(gemm);
+    const std::int64_t columns = kernels.max_vectors * kernels.lanes;
+    panel = round_up_to_line(static_cast<std::size_t>(blocks.max_rows() * columns) * sizeof(T));
+    tile = round_up_to_line(static_cast<std::size_t>(kernels.max_rows * columns) * sizeof(T));
+    point_runs = round_up_to_line(static_cast<std::size_t>(columns) * sizeof(PointRun));
+    im2col_runs = Im2colRuns::bytes(gemm.lattice, kernels.lanes, columns, blocks.max_taps());
+  }
+  // The next panel's runs are built while this one's are in use.
+  std::size_t total() const { return panel + tile + point_runs + 2 * im2col_runs; }
+};
+
+// Cuts the points of a panel into runs; returns their number. Rows and planes that follow one another without
+// a gap are one run.
+std::int64_t place_points(const Im2colLattice& lattice, const PointPlacement& placement,
+                          std::int64_t first_point, std::int64_t points, PointRun* runs) {
+  const auto& axes = lattice.axes;
+  const std::int64_t row_length = axes[2].grid;
+  const std::int64_t step = placement.step[2];
+  std::int64_t count = 0;
+  for (std::int64_t p = 0; p < points;) {
+    const std::int64_t point = first_point + p;
+    const std::int64_t column = point % row_length;
+    const std::int64_t place = placement.first + point / lattice.grid_plane() * placement.image +
+                               point / row_length / axes[1].grid % axes[0].grid * placement.step[0] +
+                               point / row_length % axes[1].grid * placement.step[1] + column * step;
+    const std::int64_t length = std::min(row_length - column, points - p);
+    if (count > 0 && runs[count - 1].place + runs[count - 1].length * step == place)
+      runs[count - 1].length += length;
+    else
+      runs[count++] = {p, length, place};
+    p += length;
+  }
+  return count;
+}
+
+// A tile on its way from and to places that are not neighbours.
+template <class T>
+class ScatteredTile {
+ public:
+  ScatteredTile(T* buffer, std::ptrdiff_t pitch, const PointRun* runs, std::int64_t count,
+                const PointPlacement& placement)
+      : buffer_(buffer),
+        pitch_(pitch),
+        runs_(runs),
+        count_(count),
+        step_(placement.step[2]),
+        plane_(placement.plane) {}
+
+  void gather(const T* result, std::int64_t rows) const {
+    for_each(rows, [&](std::int64_t place, std::int64_t index) { buffer_[index] = result[place]; });
+  }
+  void scatter(T* result, std::int64_t rows) const {
+    for_each(rows, [&](std::int64_t place, std::int64_t index) { result[place] = buffer_[index]; });
+  }
+
+ private:
+  template <class Move>
+  void for_each(std::int64_t rows, Move move) const {
+    for (std::int64_t i = 0; i < rows; ++i)
+      for (std::int64_t run = 0; run < count_; ++run) {
+        const std::int64_t place = i * plane_ + runs_[run].place, index = i * pitch_ + runs_[run].first;
+        // A loop of its own for neighbours, which the compiler turns into vectors.
+        if (step_ == 1)
+          for (std::int64_t j = 0; j < runs_[run].length; ++j) move(place + j, index + j);
+        else
+          for (std::int64_t j = 0; j < runs_[run].length; ++j) move(place + j * step_, index + j);
+      }
+  }
+
+  T* buffer_;
+  std::ptrdiff_t pitch_;
+  const PointRun* runs_;
+  std::int64_t count_;
+  std::ptrdiff_t step_, plane_;
+};
+
+// How the rows and the panels are cut into tasks: those parts that end soonest on `threads` threads. They
+// change no result. A chunk's panels are neighbours, which share source rows and fetch each other's; its
+// first one does without, which costs a part of a panel. At the end threads wait for the slowest, on average
+// for half a chunk.
+struct Tasks {
+  std::int64_t row_parts, chunks;
+};
+
+template <class T>
+Tasks choose_tasks(const Im2colGemm& gemm, const GemmKernels<T>& kernels, int threads) {
+  const GemmBlocking blocking = gemm_blocking<T>();
+  const std::int64_t panels = panels_of(gemm, kernels).parts;
+  const std::int64_t columns = kernels.max_vectors * kernels.lanes;
+  const std::int64_t row_macs = gemm.depth() * columns, most_macs = most_macs_per_lane * kernels.lanes;
+  const std::int64_t most_rows =
+      std::clamp<std::int64_t>(most_macs / row_macs, kernels.max_rows, blocking.mc);
+  const std::int64_t most_panels = std::clamp<std::int64_t>(
+      most_macs / (std::min(gemm.rows, most_rows) * row_macs), 1, blocking.nc / columns);
+  const std::int64_t fewest_chunks = ceil_div(panels, most_panels);
+  const std::int64_t fewest_parts = ceil_div(gemm.rows, most_rows);
+  const std::int64_t most_parts = std::max(fewest_parts, ceil_div(gemm.rows, kernels.max_rows));
+
+  Tasks best{fewest_parts, fewest_chunks};
+  double best_cost = std::numeric_limits<double>::infinity();
+  for (std::int64_t row_parts = fewest_parts; row_parts <= most_parts; row_parts *= 2) {
+    const std::int64_t rows = ceil_div(ceil_div(gemm.rows, row_parts), kernels.max_rows) * kernels.max_rows;
+    for (std::int64_t chunks = fewest_chunks; chunks <= std::min(panels, fewest_chunks + 12 * threads);
+         ++chunks) {
+      const std::int64_t rounds = ceil_div(gemm.groups * chunks * row_parts, threads);
+      const auto chunk = static_cast<double>(ceil_div(panels, chunks));
+      const double cost = (static_cast<double>(rounds) * (chunk + 0.15) + 0.5 * chunk) *
+                          static_cast<double>(rows + pack_cost_rows);
+      if (cost < best_cost) {
+        best_cost = cost;
+        best = {row_parts, chunks};
+      }
+    }
+  }
+  return best;
+}
+
+// Brings near what the next panel will be packed from: the share of its channels that belongs to one tile of
+// this one, so that the requests spread over the work. The middle tap and the last one reach every source row
+// that the panel before did not.
+template <class T>
+void prefetch_source(const Im2colPanel<T>& panel, std::int64_t tile, std::int64_t tiles) {
+  std::int64_t runs_per_tap = 0;
+  for (int v = 0; v < panel.vectors; ++v) runs_per_tap += panel.runs_per_vector[v];
+  const std::int64_t begin = tile * panel.channels / tiles, end = (tile + 1) * panel.channels / tiles;
+  for (std::int64_t tap = panel.taps / 2; tap < panel.taps;
+       tap += std::max<std::int64_t>(panel.taps - 1 - tap, 1))
+    for (const Im2colRun* run = panel.runs + tap * runs_per_tap; run < panel.runs + (tap + 1) * runs_per_tap;
+         ++run) {
+      if (run->lanes == 0) continue;
+      const T* const first = panel.channel + run->source + std::countr_zero(run->lanes) * panel.step;
+      for (std::int64_t c = begin; c < end; ++c) __builtin_prefetch(first + c * panel.channel_stride);
+    }
+}
+
+// Brings a tile's weights near while the tile before is at work. Wanted where a block of them is met for the
+// first time: they come from L3 or memory then, in short rows that hardware prefetching hardly catches.
+template <class T>
+void prefetch_weights(const T* weight, std::int64_t rows, std::ptrdiff_t row_stride, std::int64_t depth) {
+  constexpr auto line = static_cast<std::int64_t>(cache_line_bytes / sizeof(T));
+  for (std::int64_t i = 0; i < rows; ++i)
+    for (std::int64_t p = 0; p < depth; p += line) __builtin_prefetch(weight + i * row_stride + p);
+}
+
+}  // namespace
+
+template <class T>
+std::size_t im2col_gemm_thread_bytes(const Im2colGemm& gemm, const GemmKernels<T>& kernels) {
+  return ThreadMemory<T>(gemm, kernels).total();
+}
+
+template <class T>
+void run_im2col_gemm(const Im2colGemm& gemm, const PointPlacement& placement,
+                     const Im2colGemmArrays<T>& arrays, const GemmKernels<T>& kernels, int threads,
+                     void* workspace) {
+  const Im2colLattice& lattice = gemm.lattice;
+  if (lattice.points() == 0) return;
+  const Tasks tasks = choose_tasks(gemm, kernels, threads);
+  const EvenSplit panels = panels_of(gemm, kernels);
+  const Im2colBlocks blocks = blocks_of<T>(gemm);
+  const ThreadMemory<T> memory(gemm, kernels);
+  const std::int64_t depth = gemm.depth(), taps = lattice.taps(), source_plane = lattice.source_plane();
+  const std::int64_t max_columns = kernels.max_vectors * kernels.lanes;
+
+  parallel_for(gemm.groups * tasks.chunks * tasks.row_parts, threads, [&](std::int64_t task, int thread) {
+    char* const base = static_cast<char*>(workspace) + memory.total() * static_cast<std::size_t>(thread);
+    T* const panel = reinterpret_cast<T*>(base);
+    T* const tile_buffer = reinterpret_cast<T*>(base + memory.panel);
+    auto* const point_runs = reinterpret_cast<PointRun*>(base + memory.panel + memory.tile);
+    char* const runs_memory = base + memory.panel + memory.tile + memory.point_runs;
+    std::array<Im2colRuns, 2> im2col_runs{
+        Im2colRuns(lattice, kernels.lanes, max_columns, runs_memory),
+        Im2colRuns(lattice, kernels.lanes, max_columns, runs_memory + memory.im2col_runs)};
+
+    const std::int64_t row_part = task % tasks.row_parts;
+    const std::int64_t chunk = task / tasks.row_parts % tasks.chunks;
+    const std::int64_t group = task / tasks.row_parts / tasks.chunks;
+    const std::int64_t row_begin = row_part * gemm.rows / tasks.row_parts;
+    const EvenSplit tiles((row_part + 1) * gemm.rows / tasks.row_parts - row_begin, kernels.max_rows);
+    const std::int64_t first_row = group * gemm.rows + row_begin;
+
+    const T* const source = arrays.source + group * gemm.channels * source_plane;
+    const T* const weight = arrays.weight + first_row * depth;
+    const T* const start = arrays.start == nullptr ? nullptr : arrays.start + first_row;
+    T* const result = arrays.result + first_row * placement.plane;
+
+    const std::int64_t first_panel = chunk * panels.parts / tasks.chunks;
+    const std::int64_t panel_count = (chunk + 1) * panels.parts / tasks.chunks - first_panel;
+    const auto first_point_of = [&](std::int64_t index) { return panels.begin(index) * kernels.lanes; };
+    const auto points_of = [&](std::int64_t index) {
+      return std::min(panels.end(index) * kernels.lanes, lattice.points()) - first_point_of(index);
+    };
+    // Step s packs panel s % panel_count of block s / panel_count.
+    const auto describe = [&](std::int64_t s) {
+      const Im2colBlock block = blocks[s / panel_count];
+      const std::int64_t index = first_panel + s % panel_count;
+      Im2colRuns& runs = im2col_runs[static_cast<std::size_t>(s % 2)];
+      runs.build(first_point_of(index), points_of(index), block.tap, block.taps);
+      return Im2colPanel<T>{source + block.channel * source_plane,
+                            source_plane,
+                            block.channels,
+                            runs.runs(),
+                            runs.runs_per_vector(),
+                            block.taps,
+                            runs.step(),
+                            static_cast<T>(lattice.padding_value),
+                            static_cast<int>(panels.end(index) - panels.begin(index)),
+                            panel};
+    };
+
+    const std::int64_t steps = blocks.count() * panel_count;
+    Im2colPanel<T> next = describe(0);
+    for (std::int64_t s = 0; s < steps; ++s) {
+      const Im2colPanel<T> patches = next;
+      kernels.pack_im2col(patches);
+      if (s + 1 < steps) next = describe(s + 1);
+
+      const Im2colBlock block = blocks[s / panel_count];
+      const bool starts = s < panel_count && !arrays.accumulate;
+      const std::int64_t index = first_panel + s % panel_count, points = points_of(index);
+      const T* const block_weight = weight + block.channel * taps + block.tap;
+      const std::int64_t count = place_points(lattice, placement, first_point_of(index), points, point_runs);
+      const bool neighbours = count == 1 && (placement.step[2] == 1 || points == 1);
+      const ScatteredTile<T> scattered(tile_buffer, max_columns, point_runs, count, placement);
+      for (std::int64_t tile = 0; tile < tiles.parts; ++tile) {
+        const std::int64_t row = tiles.begin(tile), rows = tiles.end(tile) - row;
+        T* const place = result + row * placement.plane;
+        if (!neighbours && !starts) scattered.gather(place, rows);
+        if (s % panel_count == 0 && tile + 1 < tiles.parts)
+          prefetch_weights(block_weight + tiles.end(tile) * depth, tiles.end(tile + 1) - tiles.end(tile),
+                           depth, block.channels * block.taps);
+        kernels.kernel(static_cast<int>(rows), patches.vectors)
+            .run({block_weight + row * depth, depth, 1, panel, block.channels * block.taps,
+                  neighbours ? place + point_runs[0].place : tile_buffer,
+                  neighbours ? placement.plane : max_columns, points,
+                  start == nullptr ? nullptr : start + row, !starts});
+        if (!neighbours) scattered.scatter(place, rows);
+        if (s + 1 < steps) prefetch_source(next, tile, tiles.parts);
+      }
+    }
+  });
+}
+
+template std::size_t im2col_gemm_thread_bytes(const Im2colGemm&, const GemmKernels<float>&);
+template std::size_t im2col_gemm_thread_bytes(const Im2colGemm&, const GemmKernels<double>&);
+template void run_im2col_gemm(const Im2colGemm&, const PointPlacement&, const Im2colGemmArrays<float>&,
+                              const GemmKernels<float>&, int, void*);
+template void run_im2col_gemm(const Im2colGemm&, const PointPlacement&, const Im2colGemmArrays<double>&,
+                              const GemmKernels<double>&, int, void*);
+
+}  // namespace convnative

@@ -1,0 +1,108 @@
+// The kernel table of the matrix product: what the drivers call and the ISA sources provide.
+//
+// One micro-kernel serves every product in the core. It updates a tile of C, `rows` x `columns`:
+//
+//     C[i][j] (+)= sum over p < depth of  A(i, p) * B(p, j)
+//
+//   A(i, p) = a[i * a_row + p * a_inner]     any strided place, packed or the caller's array itself;
+//   broadcast B(p, j) = b[p * vectors * lanes + j]     a packed panel C[i][j] = c[i * c_row + j] rows
+//   contiguous
+//
+// * Each element of C is one chain of fused multiply-adds in the order of p, starting from C's value where
+//   `accumulate`, else from row_start[i] (0 where row_start is null). Cutting the sum into several calls
+//   therefore changes no bit, and neither does the tile's size.
+// * With `accumulate` off, C is never read.
+// * The kernel of a row of the table handles exactly `rows` rows, and columns in ((vectors - 1) * lanes,
+//   vectors * lanes]; it touches C in the first `columns` columns only. B's panel is readable in full, its
+//   columns from `columns` on may hold anything.
+// * No alignment is required; panels on cache lines are fastest.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "convnative/types.h"
+
+namespace convnative {
+
+template <class T>
+struct GemmTile {
+  const T* a;
+  std::ptrdiff_t a_row, a_inner;
+  const T* b;
+  std::int64_t depth;
+  T* c;
+  std::ptrdiff_t c_row;
+  std::int64_t columns;
+  const T* row_start;
+  bool accumulate;
+  // What is read next, or null: a cache line of it is brought near in every step of p.
+  const T* next = nullptr;
+};
+
+template <class T>
+struct GemmKernel {
+  const char* name;  // f32_gemm_8x48_avx512: type, family, rows x columns, ISA
+  int rows;
+  int vectors;  // columns / lanes
+  void (*run)(const GemmTile<T>&);
+};
+
+// A run of lanes of an im2col vector whose source elements lie `step` apart in one row of the input.
+// Lane l reads channel[source + l * step] where bit l of `lanes` is set; `source` may lie outside the
+// channel.
+struct Im2colRun {
+  std::int64_t source;
+  std::uint32_t lanes;
+};
+
+// Packs an im2col panel of channels * taps rows, `vectors` wide. `runs` holds for each tap and each of the
+// panel's vectors `runs_per_vector[vector]` runs; lanes in no run hold `beside`.
+template <class T>
+struct Im2colPanel {
+  const T* channel;
+  std::ptrdiff_t channel_stride;
+  std::int64_t channels;
+  const Im2colRun* runs;
+  const int* runs_per_vector;
+  std::int64_t taps;
+  std::ptrdiff_t step;
+  T beside;
+  int vectors;
+  T* panel;
+};
+
+// Packs `count` rows of a panel from a matrix: panel[p * vectors * lanes + j] = source[p * row + j * column]
+// for j < columns, zero from there on. One of `row`, `column` being 1 is the fast case.
+template <class T>
+struct MatrixPanel {
+  const T* source;
+  std::ptrdiff_t row, column;
+  std::int64_t count;
+  std::int64_t columns;
+  int vectors;
+  T* panel;
+};
+
+template <class T>
+struct GemmKernels {
+  Isa isa;
+  int lanes;        // elements in a vector
+  int max_rows;     // MR
+  int max_vectors;  // NR / lanes
+  // rows[(rows - 1) * max_vectors + vectors - 1]: every tile up to MR x NR has its own kernel, so that edges
+  // cost what they compute.
+  const GemmKernel<T>* table;
+  void (*pack_im2col)(const Im2colPanel<T>&);
+  void (*pack_matrix)(const MatrixPanel<T>&);
+
+  int table_size() const { return max_rows * max_vectors; }
+  const GemmKernel<T>& kernel(int rows, int vectors) const {
+    return table[(rows - 1) * max_vectors + vectors - 1];
+  }
+};
+
+template <class T>
+const GemmKernels<T>& gemm_kernels(Isa isa);
+
+}  // namespace convnative

@@ -1,0 +1,88 @@
+// The micro-kernel: contract in gemm/kernels.h.
+//
+// Rows x Vectors accumulators stay in registers over the whole sum. Per step of k the panel's vectors are
+// loaded once and each of the rows' elements is broadcast from memory: the load ports have room for that (8
+// broadcasts and 3 loads in the 12 cycles that 24 multiply-adds take), and broadcasting from anywhere means
+// that weights need no packing.
+#pragma once
+
+#include "gemm/kernels.h"
+#include "simd/vec.h"
+
+namespace convnative {
+namespace CONVNATIVE_ISA {
+namespace {
+
+template <class T, int Rows, int Vectors>
+void microkernel(const GemmTile<T>& tile) {
+  using V = Vec<T>;
+  using Reg = typename V::Reg;
+  constexpr int panel = Vectors * V::lanes;
+  const typename V::Mask last = V::mask(first_lanes(tile.columns - (Vectors - 1) * V::lanes));
+
+  // C is wanted at the end; by then it has arrived.
+#pragma GCC unroll 8
+  for (int i = 0; i < Rows; ++i)
+#pragma GCC unroll 4
+    for (int v = 0; v < Vectors; ++v) __builtin_prefetch(tile.c + i * tile.c_row + v * V::lanes, 1);
+
+  Reg acc[Rows][Vectors];
+#pragma GCC unroll 8
+  for (int i = 0; i < Rows; ++i) {
+    const Reg start = V::broadcast(tile.row_start != nullptr ? tile.row_start[i] : T{0});
+#pragma GCC unroll 4
+    for (int v = 0; v < Vectors; ++v) acc[i][v] = start;
+  }
+  if (tile.accumulate) {
+#pragma GCC unroll 8
+    for (int i = 0; i < Rows; ++i) {
+      const T* c = tile.c + i * tile.c_row;
+#pragma GCC unroll 4
+      for (int v = 0; v < Vectors - 1; ++v) acc[i][v] = V::load(c + v * V::lanes);
+      acc[i][Vectors - 1] = V::load(last, c + (Vectors - 1) * V::lanes);
+    }
+  }
+
+  std::ptrdiff_t offset[Rows];
+#pragma GCC unroll 8
+  for (int i = 0; i < Rows; ++i) offset[i] = i * tile.a_row;
+
+  const T* a = tile.a;
+  const T* b = tile.b;
+  const T* next = tile.next != nullptr ? tile.next : tile.b;
+  for (std::int64_t p = tile.depth; p > 0; --p) {
+    Reg row[Vectors];
+#pragma GCC unroll 4
+    for (int v = 0; v < Vectors; ++v) row[v] = V::load(b + v * V::lanes);
+#pragma GCC unroll 8
+    for (int i = 0; i < Rows; ++i) {
+      const Reg factor = V::broadcast(a[offset[i]]);
+#pragma GCC unroll 4
+      for (int v = 0; v < Vectors; ++v) acc[i][v] = V::fma(factor, row[v], acc[i][v]);
+    }
+    __builtin_prefetch(next, 0, 2);
+    a += tile.a_inner;
+    b += panel;
+    next += 64 / sizeof(T);
+  }
+
+  // Masked stores are slow on some CPUs: whole tiles, the common case, do without.
+  if (tile.columns == panel) {
+#pragma GCC unroll 8
+    for (int i = 0; i < Rows; ++i)
+#pragma GCC unroll 4
+      for (int v = 0; v < Vectors; ++v) V::store(tile.c + i * tile.c_row + v * V::lanes, acc[i][v]);
+    return;
+  }
+#pragma GCC unroll 8
+  for (int i = 0; i < Rows; ++i) {
+    T* c = tile.c + i * tile.c_row;
+#pragma GCC unroll 4
+    for (int v = 0; v < Vectors - 1; ++v) V::store(c + v * V::lanes, acc[i][v]);
+    V::store(last, c + (Vectors - 1) * V::lanes, acc[i][Vectors - 1]);
+  }
+}
+
+}  // namespace
+}  // namespace CONVNATIVE_ISA
+}  // namespace convnative

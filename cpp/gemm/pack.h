@@ -1,0 +1,140 @@
+// Packing of B panels: contracts in gemm/kernels.h.
+#pragma once
+
+#include "gemm/kernels.h"
+#include "simd/transpose.h"
+#include "simd/vec.h"
+
+namespace convnative {
+namespace CONVNATIVE_ISA {
+namespace {
+
+// One vector of one tap, for all channels. A masked load per run needs no shuffling: a run's lanes already
+// lie where they belong when the load starts `lane` elements before its source, and lanes that are off are
+// never touched. Going through the channels innermost keeps masks and addresses in registers: loads and a
+// store are all that is left.
+template <class T, int Runs>
+CONVNATIVE_INLINE void pack_unit_step(const Im2colPanel<T>& p, const Im2colRun* runs, T* target) {
+  using V = Vec<T>;
+  const std::ptrdiff_t target_stride = p.taps * p.vectors * V::lanes, channel_stride = p.channel_stride;
+  const T* source[Runs];
+  typename V::Mask lanes[Runs];
+#pragma GCC unroll 3
+  for (int i = 0; i < Runs; ++i) {
+    source[i] = p.channel + runs[i].source;
+    lanes[i] = V::mask(runs[i].lanes);
+  }
+#pragma GCC unroll 2
+  for (std::int64_t c = 0; c < p.channels; ++c) {
+    typename V::Reg r = V::load(lanes[0], source[0] + c * channel_stride);
+#pragma GCC unroll 3
+    for (int i = 1; i < Runs; ++i) r = V::load(r, lanes[i], source[i] + c * channel_stride);
+    V::store(target + c * target_stride, r);
+  }
+}
+
+// The same for any number of runs, any step and any value beside them.
+template <class T>
+CONVNATIVE_INLINE void pack_any_step(const Im2colPanel<T>& p, const Im2colRun* runs, int count, T* target) {
+  using V = Vec<T>;
+  const std::ptrdiff_t target_stride = p.taps * p.vectors * V::lanes;
+  for (std::int64_t c = 0; c < p.channels; ++c) {
+    const T* channel = p.channel + c * p.channel_stride;
+    typename V::Reg r = V::broadcast(p.beside);
+    for (int i = 0; i < count; ++i) {
+      const typename V::Mask lanes = V::mask(runs[i].lanes);
+      const T* source = channel + runs[i].source;
+      r = p.step == 1 ? V::load(r, lanes, source) : V::gather(r, lanes, source, p.step);
+    }
+    V::store(target + c * target_stride, r);
+  }
+}
+
+// A block of channels at a time, so that what one tap has loaded is still in L1 for the next. Planes of a
+// vector's width and more have one or two runs in a vector, three where an image ends in it.
+template <class T>
+void pack_im2col(const Im2colPanel<T>& p) {
+  constexpr std::int64_t channels_per_block = 16;
+  const bool simple = p.step == 1 && p.beside == T{0};
+  Im2colPanel<T> block = p;
+  for (std::int64_t first = 0; first < p.channels; first += channels_per_block) {
+    const std::int64_t left = p.channels - first;
+    block.channels = left < channels_per_block ? left : channels_per_block;
+    const Im2colRun* runs = p.runs;
+    T* target = block.panel;
+    for (std::int64_t tap = 0; tap < p.taps; ++tap)
+      for (int v = 0; v < p.vectors; ++v) {
+        const int count = p.runs_per_vector[v];
+        if (simple && count == 1)
+          pack_unit_step<T, 1>(block, runs, target);
+        else if (simple && count == 2)
+          pack_unit_step<T, 2>(block, runs, target);
+        else if (simple && count == 3)
+          pack_unit_step<T, 3>(block, runs, target);
+        else
+          pack_any_step(block, runs, count, target);
+        runs += count;
+        target += Vec<T>::lanes;
+      }
+    block.channel += block.channels * p.channel_stride;
+    block.panel += block.channels * p.taps * p.vectors * Vec<T>::lanes;
+  }
+}
+
+// Rows of the panel lie contiguous in the source: copied.
+template <class T>
+CONVNATIVE_INLINE void pack_rows(const MatrixPanel<T>& p) {
+  using V = Vec<T>;
+  const typename V::Mask last = V::mask(first_lanes(p.columns - (p.vectors - 1) * V::lanes));
+  T* panel = p.panel;
+  for (std::int64_t k = 0; k < p.count; ++k) {
+    const T* source = p.source + k * p.row;
+    for (int v = 0; v < p.vectors - 1; ++v, panel += V::lanes, source += V::lanes)
+      V::store(panel, V::load(source));
+    V::store(panel, V::load(last, source));
+    panel += V::lanes;
+  }
+}
+
+// Columns of the panel lie contiguous in the source: squares of lanes x lanes are transposed in registers.
+template <class T>
+CONVNATIVE_INLINE void pack_columns(const MatrixPanel<T>& p) {
+  using V = Vec<T>;
+  constexpr int lanes = V::lanes;
+  const std::ptrdiff_t width = p.vectors * lanes;
+  for (int v = 0; v < p.vectors; ++v) {
+    const T* source = p.source + v * lanes * p.column;
+    T* panel = p.panel + v * lanes;
+    const std::int64_t columns = p.columns - v * lanes;
+    for (std::int64_t k = 0; k < p.count; k += lanes, source += lanes) {
+      const std::int64_t rows = p.count - k < lanes ? p.count - k : lanes;
+      const typename V::Mask mask = V::mask(first_lanes(rows));
+      typename V::Reg square[lanes];
+#pragma GCC unroll 16
+      for (int j = 0; j < lanes; ++j)
+        square[j] = j < columns ? V::load(mask, source + j * p.column) : V::zero();
+      transpose(square);
+#pragma GCC unroll 16
+      for (int i = 0; i < lanes; ++i)
+        if (i < rows) V::store(panel + (k + i) * width, square[i]);
+    }
+  }
+}
+
+template <class T>
+void pack_matrix(const MatrixPanel<T>& p) {
+  using V = Vec<T>;
+  if (p.column == 1) return pack_rows(p);
+  if (p.row == 1) return pack_columns(p);
+  T* panel = p.panel;
+  for (std::int64_t k = 0; k < p.count; ++k)
+    for (int v = 0; v < p.vectors; ++v, panel += V::lanes) {
+      const std::int64_t left = p.columns - v * V::lanes;
+      const typename V::Mask lanes = V::mask(first_lanes(left < V::lanes ? left : V::lanes));
+      V::store(panel, V::gather(V::zero(), lanes, p.source + k * p.row + v * V::lanes * p.column, p.column));
+    }
+}
+
+}  // namespace
+}  // namespace CONVNATIVE_ISA
+}  // namespace convnative

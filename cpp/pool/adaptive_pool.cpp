@@ -1,0 +1,183 @@
+// Adaptive pooling: window i of an axis covers [floor(i I / O), ceil((i + 1) I / O)).
+//
+// Averages are summed in float64, since one window may hold a whole plane. The gradient gathers: a row of the
+// input is covered by a few rows of the output, whose shares are added up once and then written over the
+// columns that they cover.
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <vector>
+
+#include "base/aligned_buffer.h"
+#include "base/parallel.h"
+#include "convnative/pool.h"
+#include "pool/kernels.h"
+#include "pool/window_max.h"
+#include "pool/window_tables.h"
+
+namespace convnative {
+namespace {
+
+WindowTable adaptive_table(std::int64_t input, std::int64_t output) {
+  WindowTable table(output);
+  if (output == 0) return table;
+  // i I / O step by step: no product, nothing can overflow.
+  const std::int64_t step = input / output, remainder = input % output;
+  std::int64_t floor = 0, excess = 0;
+  for (std::size_t i = 0; i < table.begin.size(); ++i) {
+    table.begin[i] = floor;
+    floor += step;
+    excess += remainder;
+    if (excess >= output) {
+      excess -= output;
+      ++floor;
+    }
+    table.end[i] = floor + (excess > 0 ? 1 : 0);
+  }
+  return table;
+}
+
+WindowTables adaptive_tables(const PlaneShape& shape) {
+  return {adaptive_table(shape.input[0], shape.output[0]), adaptive_table(shape.input[1], shape.output[1]),
+          adaptive_table(shape.input[2], shape.output[2])};
+}
+
+bool is_empty(const PlaneShape& shape) {
+  return shape.input_size() == 0 || shape.output_size() == 0;
+}
+
+template <class T>
+void avg_forward(const PlaneShape& shape, const T* input, T* output, Isa isa) {
+  const PoolKernels<T>& kernels = pool_kernels<T>(isa);
+  const WindowTables tables = adaptive_tables(shape);
+  const std::int64_t rows = shape.output[0] * shape.output[1], columns = shape.output[2];
+  const double elements = elements_per_adaptive_window(shape);
+  const TaskSplit split(shape.planes() * rows, elements * static_cast<double>(columns));
+  parallel_for(split.tasks(), threads_for_windows(shape, elements), [&](std::int64_t task, int) {
+    for (std::int64_t unit = split.begin(task); unit < split.end(task); ++unit) {
+      const std::int64_t row = unit % rows;
+      const T* const source = input + unit / rows * shape.input_plane();
+      for (std::int64_t x = 0; x < columns; ++x) {
+        const WindowRanges window(tables, shape.input, row / shape.output[1], row % shape.output[1], x);
+        double sum = 0;
+        window.for_each(
+            [&](std::int64_t first, std::int64_t count) { sum += kernels.sum_range(source + first, count); });
+        output[unit * columns + x] = static_cast<T>(sum / static_cast<double>(window.elements()));
+      }
+    }
+  });
+}
+
+// Neighbouring elements of an axis that lie in the same windows.
+struct Run {
+  std::int64_t begin, end;     // elements
+  std::int64_t first, behind;  // windows
+};
+
+std::vector<Run> runs_of(const WindowTable& table, std::int64_t input) {
+  std::vector<Run> runs;
+  std::int64_t first = 0, behind = 0;
+  for (std::int64_t element = 0; element < input;) {
+    while (table.end[static_cast<std::size_t>(first)] <= element) ++first;
+    while (behind < table.size() && table.begin[static_cast<std::size_t>(behind)] <= element) ++behind;
+    std::int64_t end = table.end[static_cast<std::size_t>(first)];
+    if (behind < table.size()) end = std::min(end, table.begin[static_cast<std::size_t>(behind)]);
+    runs.push_back({element, end, first, behind});
+    element = end;
+  }
+  return runs;
+}
+
+template <class T>
+void avg_grad(const PlaneShape& shape, const T* grad_output, T* grad_input) {
+  const WindowTables tables = adaptive_tables(shape);
+  const std::array<std::vector<Run>, max_axes> runs{runs_of(tables[0], shape.input[0]),
+                                                    runs_of(tables[1], shape.input[1]),
+                                                    runs_of(tables[2], shape.input[2])};
+  const auto row_runs = static_cast<std::int64_t>(runs[1].size());
+  const std::int64_t units_per_plane = static_cast<std::int64_t>(runs[0].size()) * row_runs;
+  const std::int64_t units = shape.planes() * units_per_plane;
+  const double operations = static_cast<double>(shape.input_size() + 4 * shape.output_size());
+  const TaskSplit split(units, operations / static_cast<double>(units));
+  const int threads = threads_for(operations, pool_elements_per_thread);
+  const std::int64_t columns = shape.output[2];
+  const std::size_t bytes = round_up_to_line(static_cast<std::size_t>(columns) * sizeof(double));
+  const AlignedBuffer buffers(bytes * static_cast<std::size_t>(threads));
+
+  // A unit is a run of rows at a run of depths: all of them are alike.
+  parallel_for(split.tasks(), threads, [&](std::int64_t task, int thread) {
+    auto* const shares = reinterpret_cast<double*>(static_cast<char*>(buffers.data()) +
+                                                   bytes * static_cast<std::size_t>(thread));
+    for (std::int64_t unit = split.begin(task); unit < split.end(task); ++unit) {
+      const std::int64_t plane = unit / units_per_plane, place = unit % units_per_plane;
+      const Run& depths = runs[0][static_cast<std::size_t>(place / row_runs)];
+      const Run& rows = runs[1][static_cast<std::size_t>(place % row_runs)];
+      std::fill_n(shares, columns, 0.0);
+      for (std::int64_t d = depths.first; d < depths.behind; ++d)
+        for (std::int64_t y = rows.first; y < rows.behind; ++y) {
+          const auto elements = static_cast<double>(tables[0].extent(d) * tables[1].extent(y));
+          const T* const gradient =
+              grad_output + plane * shape.output_plane() + (d * shape.output[1] + y) * columns;
+          for (std::int64_t x = 0; x < columns; ++x)
+            shares[x] +=
+                static_cast<double>(gradient[x]) / (elements * static_cast<double>(tables[2].extent(x)));
+        }
+      T* const result = grad_input + plane * shape.input_plane();
+      T* const first_row = result + (depths.begin * shape.input[1] + rows.begin) * shape.input[2];
+      for (const Run& run : runs[2]) {
+        double sum = 0;
+        for (std::int64_t x = run.first; x < run.behind; ++x) sum += shares[x];
+        std::fill(first_row + run.begin, first_row + run.end, static_cast<T>(sum));
+      }
+      for (std::int64_t d = depths.begin; d < depths.end; ++d)
+        for (std::int64_t y = rows.begin; y < rows.end; ++y) {
+          T* const row = result + (d * shape.input[1] + y) * shape.input[2];
+          if (row != first_row) std::copy_n(first_row, shape.input[2], row);
+        }
+    }
+  });
+}
+
+template <class T>
+void max_forward(const PlaneShape& shape, const T* input, T* output, std::int64_t* indices, Isa isa) {
+  const WindowTables tables = adaptive_tables(shape);
+  const double elements = elements_per_adaptive_window(shape);
+  max_of_windows(shape, elements, pool_kernels<T>(isa), input, output, indices,
+                 threads_for_windows(shape, elements),
+                 [&](std::int64_t, int) -> const WindowTables& { return tables; });
+}
+
+}  // namespace
+
+void adaptive_avg_pool_forward(const PlaneShape& shape, DType dtype, const void* input, void* output,
+                               Isa isa) {
+  if (is_empty(shape)) return;
+  if (dtype == DType::float32)
+    avg_forward(shape, static_cast<const float*>(input), static_cast<float*>(output), isa);
+  else
+    avg_forward(shape, static_cast<const double*>(input), static_cast<double*>(output), isa);
+}
+
+void adaptive_avg_pool_grad(const PlaneShape& shape, DType dtype, const void* grad_output, void* grad_input) {
+  if (shape.input_size() == 0) return;
+  if (shape.output_size() == 0) {
+    const std::size_t width = dtype == DType::float32 ? sizeof(float) : sizeof(double);
+    std::memset(grad_input, 0, static_cast<std::size_t>(shape.input_size()) * width);
+    return;
+  }
+  if (dtype == DType::float32)
+    avg_grad(shape, static_cast<const float*>(grad_output), static_cast<float*>(grad_input));
+  else
+    avg_grad(shape, static_cast<const double*>(grad_output), static_cast<double*>(grad_input));
+}
+
+void adaptive_max_pool_forward(const PlaneShape& shape, DType dtype, const void* input, void* output,
+                               std::int64_t* indices, Isa isa) {
+  if (is_empty(shape)) return;
+  if (dtype == DType::float32)
+    max_forward(shape, static_cast<const float*>(input), static_cast<float*>(output), indices, isa);
+  else
+    max_forward(shape, static_cast<const double*>(input), static_cast<double*>(output), indices, isa);
+}
+
+}  // namespace convnative

@@ -1,0 +1,60 @@
+// Average pooling: windows summed, then divided; the gradient divides, then spreads.
+#include "convnative/pool.h"
+#include "pool/divisors.h"
+#include "pool/kernels.h"
+#include "pool/reduce.h"
+#include "pool/spread.h"
+#include "ref/pool.h"
+
+namespace convnative {
+namespace {
+
+template <class T>
+void forward(const PoolShape& shape, const AvgPoolDivisor& divisor, const T* input, T* output, Isa isa) {
+  const PoolKernels<T>& kernels = pool_kernels<T>(isa);
+  const Divisors<T> divisors(shape, divisor);
+  const PoolReduction<T> reduction(shape, kernels.sum);
+  reduction.run(input, output,
+                [&](T* row, std::int64_t depth, std::int64_t y, std::int64_t begin, std::int64_t end) {
+                  kernels.divide(divisors.divide(row, row, depth, y, begin, end));
+                });
+}
+
+template <class T>
+void grad(const PoolShape& shape, const AvgPoolDivisor& divisor, const T* grad_output, T* grad_input,
+          Isa isa) {
+  const PoolKernels<T>& kernels = pool_kernels<T>(isa);
+  const PoolSpread<T> spread(shape, kernels);
+  if (has_dilation(shape) || !spread.applies())
+    return ref::avg_pool_grad(shape, divisor, grad_output, grad_input);
+  const Divisors<T> divisors(shape, divisor);
+  spread.run(
+      grad_input,
+      [&](std::int64_t plane, std::int64_t depth, std::int64_t y, std::int64_t begin, std::int64_t end,
+          T* shares) {
+        const T* const row =
+            grad_output + plane * shape.output_plane() + (depth * shape.output[1] + y) * shape.output[2];
+        kernels.divide(divisors.divide(row + begin, shares, depth, y, begin, end));
+      },
+      [](T*, std::int64_t, std::int64_t) {});
+}
+
+}  // namespace
+
+void avg_pool_forward(const PoolShape& shape, const AvgPoolDivisor& divisor, DType dtype, const void* input,
+                      void* output, Isa isa) {
+  if (dtype == DType::float32)
+    forward(shape, divisor, static_cast<const float*>(input), static_cast<float*>(output), isa);
+  else
+    forward(shape, divisor, static_cast<const double*>(input), static_cast<double*>(output), isa);
+}
+
+void avg_pool_grad(const PoolShape& shape, const AvgPoolDivisor& divisor, DType dtype,
+                   const void* grad_output, void* grad_input, Isa isa) {
+  if (dtype == DType::float32)
+    grad(shape, divisor, static_cast<const float*>(grad_output), static_cast<float*>(grad_input), isa);
+  else
+    grad(shape, divisor, static_cast<const double*>(grad_output), static_cast<double*>(grad_input), isa);
+}
+
+}  // namespace convnative

@@ -1,0 +1,136 @@
+// Max pooling. The gradient recomputes where the maxima are: that reads the input once more and keeps no
+// array of indices between the passes.
+#include <algorithm>
+#include <limits>
+
+#include "convnative/pool.h"
+#include "pool/kernels.h"
+#include "pool/planes.h"
+#include "pool/reduce.h"
+#include "pool/window.h"
+#include "ref/pool.h"
+
+namespace convnative {
+namespace {
+
+template <class T>
+void forward(const PoolShape& shape, const T* input, T* output, Isa isa) {
+  const PoolReduction<T> reduction(shape, pool_kernels<T>(isa).max);
+  reduction.run(input, output, [](T*, std::int64_t, std::int64_t, std::int64_t, std::int64_t) {});
+}
+
+// Calls `body(input_element, output_element)`, positions in the planes, for each window of a plane that has a
+// maximum, in ascending order of the output.
+template <class T, class Body>
+void for_each_maximum(const PoolShape& shape, const PoolColumns& columns,
+                      void (*argmax)(const PoolRow<T>&, PoolIndex<T>*), const T* plane, const Body& body) {
+  constexpr std::int64_t block = 512;
+  PoolIndex<T> where[block];
+  for (std::int64_t depth = 0; depth < shape.output[0]; ++depth)
+    for (std::int64_t y = 0; y < shape.output[1]; ++y) {
+      const std::int64_t output_row = (depth * shape.output[1] + y) * shape.output[2];
+      for (std::int64_t begin = 0; begin < shape.output[2]; begin += block) {
+        const std::int64_t end = std::min(begin + block, shape.output[2]);
+        const PoolRow<T> row = window_row(shape, columns, plane, depth, y, begin, end);
+        argmax(row, where);
+        for (std::int64_t x = begin; x < end; ++x) {
+          const std::int64_t offset = where[x - begin];
+          if (offset >= 0) body(row.source - plane + window_start(shape, 2, x) + offset, output_row + x);
+        }
+      }
+    }
+}
+
+// Calls `body(plane)` for every plane.
+template <class Body>
+void for_each_plane(const PoolShape& shape, const Body& body) {
+  const double planes = static_cast<double>(std::max<std::int64_t>(shape.planes(), 1));
+  convnative::for_each_plane(shape.planes(), elements_under_windows(shape) / planes, pool_elements_per_thread,
+                             body);
+}
+
+template <class T>
+void grad(const PoolShape& shape, const T* input, const T* grad_output, T* grad_input, Isa isa) {
+  if (!has_narrow_offsets<T>(shape)) return ref::max_pool_grad(shape, input, grad_output, grad_input);
+  const PoolColumns columns = pool_columns(shape);
+  const auto argmax = for_stride(pool_kernels<T>(isa).argmax, shape.stride[2]).run;
+  for_each_plane(shape, [&](std::int64_t plane) {
+    const T* const source = grad_output + plane * shape.output_plane();
+    T* const result = grad_input + plane * shape.input_plane();
+    std::fill_n(result, shape.input_plane(), T{0});
+    for_each_maximum<T>(shape, columns, argmax, input + plane * shape.input_plane(),
+                        [&](std::int64_t at, std::int64_t window) { result[at] += source[window]; });
+  });
+}
+
+template <class T>
+void pick(const PoolShape& shape, const T* input, const T* values, T* output, Isa isa) {
+  if (!has_narrow_offsets<T>(shape)) return ref::max_pool_pick(shape, input, values, output);
+  const PoolColumns columns = pool_columns(shape);
+  const auto argmax = for_stride(pool_kernels<T>(isa).argmax, shape.stride[2]).run;
+  for_each_plane(shape, [&](std::int64_t plane) {
+    const T* const source = values + plane * shape.input_plane();
+    T* const result = output + plane * shape.output_plane();
+    std::fill_n(result, shape.output_plane(), T{0});
+    for_each_maximum<T>(shape, columns, argmax, input + plane * shape.input_plane(),
+                        [&](std::int64_t at, std::int64_t window) { result[window] = source[at]; });
+  });
+}
+
+template <class T>
+void forward_with_indices(const PoolShape& shape, const T* input, T* output, std::int64_t* indices, Isa isa) {
+  if (!has_narrow_offsets<T>(shape)) return ref::max_pool_with_indices(shape, input, output, indices);
+  const PoolColumns columns = pool_columns(shape);
+  const auto argmax = for_stride(pool_kernels<T>(isa).argmax, shape.stride[2]).run;
+  for_each_plane(shape, [&](std::int64_t plane) {
+    const T* const source = input + plane * shape.input_plane();
+    T* const values = output + plane * shape.output_plane();
+    std::int64_t* const where = indices + plane * shape.output_plane();
+    std::fill_n(values, shape.output_plane(), -std::numeric_limits<T>::infinity());
+    std::fill_n(where, shape.output_plane(), std::int64_t{-1});
+    for_each_maximum<T>(shape, columns, argmax, source, [&](std::int64_t at, std::int64_t window) {
+      values[window] = source[at];
+      where[window] = at;
+    });
+  });
+}
+
+}  // namespace
+
+void max_pool_forward(const PoolShape& shape, DType dtype, const void* input, void* output, Isa isa) {
+  if (dtype == DType::float32)
+    forward(shape, static_cast<const float*>(input), static_cast<float*>(output), isa);
+  else
+    forward(shape, static_cast<const double*>(input), static_cast<double*>(output), isa);
+}
+
+void max_pool_with_indices(const PoolShape& shape, DType dtype, const void* input, void* output,
+                           std::int64_t* indices, Isa isa) {
+  if (dtype == DType::float32)
+    forward_with_indices(shape, static_cast<const float*>(input), static_cast<float*>(output), indices, isa);
+  else
+    forward_with_indices(shape, static_cast<const double*>(input), static_cast<double*>(output), indices,
+                         isa);
+}
+
+void max_pool_grad(const PoolShape& shape, DType dtype, const void* input, const void* grad_output,
+                   void* grad_input, Isa isa) {
+  if (dtype == DType::float32)
+    grad(shape, static_cast<const float*>(input), static_cast<const float*>(grad_output),
+         static_cast<float*>(grad_input), isa);
+  else
+    grad(shape, static_cast<const double*>(input), static_cast<const double*>(grad_output),
+         static_cast<double*>(grad_input), isa);
+}
+
+void max_pool_pick(const PoolShape& shape, DType dtype, const void* input, const void* values, void* output,
+                   Isa isa) {
+  if (dtype == DType::float32)
+    pick(shape, static_cast<const float*>(input), static_cast<const float*>(values),
+         static_cast<float*>(output), isa);
+  else
+    pick(shape, static_cast<const double*>(input), static_cast<const double*>(values),
+         static_cast<double*>(output), isa);
+}
+
+}  // namespace convnative

@@ -1,0 +1,197 @@
+// The loop behind the kernels of pooling: contract in pool/kernels.h.
+//
+// A vector holds neighbouring output columns. Where none of their windows meets the padding, every tap is one
+// strided load; elsewhere each tap loads the lanes for which it lies in the row, and the others take the
+// reduction's neutral element, which changes no bit. The same path serves the last columns of a row.
+#pragma once
+
+#include "pool/kernels.h"
+#include "simd/strided.h"
+#include "simd/vec.h"
+
+namespace convnative {
+namespace CONVNATIVE_ISA {
+namespace {
+
+// A reduction has: `neutral()`; `start(bool full)`; `add(x, offset)` for a tap that every lane has; `add(x,
+// begin, end, offset)` for one that lanes [begin, end) have, the others holding the neutral element;
+// `store(result, count)`.
+
+template <class T>
+struct MaxReduction {
+  using V = Vec<T>;
+  using Reg = typename V::Reg;
+  using Result = T;
+  Reg best;
+
+  static CONVNATIVE_INLINE Reg neutral() { return V::broadcast(-__builtin_inff()); }
+  CONVNATIVE_INLINE void start(bool) { best = neutral(); }
+  CONVNATIVE_INLINE void add(Reg x, std::ptrdiff_t) { best = V::max(best, x); }
+  CONVNATIVE_INLINE void add(Reg x, std::int64_t, std::int64_t, std::ptrdiff_t) { best = V::max(best, x); }
+  CONVNATIVE_INLINE void store(T* result) const { V::store(result, best); }
+  CONVNATIVE_INLINE void store(T* result, std::int64_t count) const {
+    V::store(lane_mask<T>(0, count), result, best);
+  }
+};
+
+template <class T>
+struct SumReduction {
+  using V = Vec<T>;
+  using Reg = typename V::Reg;
+  using Result = T;
+  Reg sum;
+
+  static CONVNATIVE_INLINE Reg neutral() { return V::zero(); }
+  CONVNATIVE_INLINE void start(bool) { sum = V::zero(); }
+  // A chain that starts from +0 is never -0, so that the neutral +0 changes no bit.
+  CONVNATIVE_INLINE void add(Reg x, std::ptrdiff_t) { sum = sum + x; }
+  CONVNATIVE_INLINE void add(Reg x, std::int64_t, std::int64_t, std::ptrdiff_t) { sum = sum + x; }
+  CONVNATIVE_INLINE void store(T* result) const { V::store(result, sum); }
+  CONVNATIVE_INLINE void store(T* result, std::int64_t count) const {
+    V::store(lane_mask<T>(0, count), result, sum);
+  }
+};
+
+template <class T>
+struct ArgmaxReduction {
+  using V = Vec<T>;
+  using Reg = typename V::Reg;
+  using Flags = LaneFlags<T>;
+  using Result = PoolIndex<T>;
+  Reg best;
+  Flags where;
+
+  static CONVNATIVE_INLINE Reg neutral() { return V::broadcast(-__builtin_inff()); }
+  // A full window that never rises above -infinity has its maximum at its first tap; others wait for theirs.
+  CONVNATIVE_INLINE void start(bool full) {
+    best = neutral();
+    where = Flags{} + static_cast<LaneNumber<T>>(full ? 0 : -1);
+  }
+  CONVNATIVE_INLINE void add(Reg x, std::ptrdiff_t offset) { take(rises(x), x, offset); }
+  CONVNATIVE_INLINE void add(Reg x, std::int64_t begin, std::int64_t end, std::ptrdiff_t offset) {
+    const Flags none_yet = where < Flags{};
+    take((rises(x) | none_yet) & lane_flags<T>(begin, end), x, offset);
+  }
+  CONVNATIVE_INLINE void store(Result* result) const { __builtin_memcpy(result, &where, sizeof where); }
+  CONVNATIVE_INLINE void store(Result* result, std::int64_t count) const {
+    for (int lane = 0; lane < V::lanes; ++lane)
+      if (lane < count) result[lane] = static_cast<Result>(where[lane]);
+  }
+
+ private:
+  // Where x is larger, or a NaN.
+  CONVNATIVE_INLINE Flags rises(Reg x) const { return (x > best) | (x != x); }
+  CONVNATIVE_INLINE void take(Flags lanes, Reg x, std::ptrdiff_t offset) {
+    best = lanes ? x : best;
+    where = lanes ? Flags{} + static_cast<LaneNumber<T>>(offset) : where;
+  }
+};
+
+// Output columns from `column` on, as many as a vector has, whose windows hold no padding.
+template <class T, int Stride, class Reduction>
+CONVNATIVE_INLINE void reduce_full(const PoolRow<T>& row, std::int64_t column,
+                                   typename Reduction::Result* result) {
+  const PoolColumns& columns = *row.columns;
+  const std::int64_t stride = Stride > 0 ? Stride : columns.stride;
+  const T* const start = row.source + (column * stride - columns.pad);
+  Reduction reduction;
+  reduction.start(row.depths > 0 && row.rows > 0);
+  for (std::int64_t d = 0; d < row.depths; ++d)
+    for (std::int64_t r = 0; r < row.rows; ++r) {
+      const std::ptrdiff_t row_offset = d * row.depth_step + r * row.row_step;
+      for (std::int64_t s = 0; s < columns.kernel; ++s) {
+        const std::ptrdiff_t offset = row_offset + s * columns.dilation;
+        reduction.add(StridedLoad<T, Stride>::all(start + offset, stride), offset);
+      }
+    }
+  reduction.store(result);
+}
+
+// `count` <= lanes output columns from `column` on, whatever their windows hold.
+template <class T, int Stride, class Reduction>
+CONVNATIVE_INLINE void reduce_partial(const PoolRow<T>& row, std::int64_t column, std::int64_t count,
+                                      typename Reduction::Result* result) {
+  const PoolColumns& columns = *row.columns;
+  const std::int64_t stride = Stride > 0 ? Stride : columns.stride;
+  const std::int64_t start = column * stride - columns.pad;
+  // The first tap that the last window has, and the end of those that the first one has.
+  const std::int64_t last_start = start + (count - 1) * stride;
+  const std::int64_t first_tap = last_start >= 0 ? 0 : (-last_start - 1) / columns.dilation + 1;
+  std::int64_t end_tap = start >= columns.width ? 0 : (columns.width - 1 - start) / columns.dilation + 1;
+  if (end_tap > columns.kernel) end_tap = columns.kernel;
+  // A lone column's stride is of no use, and may be too large for a gather to multiply.
+  const std::int64_t load_stride = count > 1 ? stride : 0;
+
+  Reduction reduction;
+  reduction.start(false);
+  for (std::int64_t d = 0; d < row.depths; ++d)
+    for (std::int64_t r = 0; r < row.rows; ++r) {
+      const std::ptrdiff_t row_offset = d * row.depth_step + r * row.row_step;
+      for (std::int64_t s = first_tap; s < end_tap; ++s) {
+        const std::int64_t at = start + s * columns.dilation;  // of lane 0
+        const std::int64_t begin = at >= 0 ? 0 : (-at - 1) / stride + 1;
+        std::int64_t end = at >= columns.width ? 0 : (columns.width - 1 - at) / stride + 1;
+        if (end > count) end = count;
+        if (begin >= end) continue;
+        const typename Reduction::Reg x = StridedLoad<T, Stride>::range(
+            Reduction::neutral(), begin, end, row.source + (row_offset + at), load_stride);
+        reduction.add(x, begin, end, row_offset + s * columns.dilation);
+      }
+    }
+  reduction.store(result, count);
+}
+
+template <class T, int Stride, class Reduction>
+void pool_row(const PoolRow<T>& row, typename Reduction::Result* result) {
+  constexpr std::int64_t lanes = Vec<T>::lanes;
+  const PoolColumns& columns = *row.columns;
+  const std::int64_t full_end = columns.full_end < row.end ? columns.full_end : row.end;
+  // Windows that lie far apart share few taps: going through all that any of them has would take forever for
+  // strides and kernels far beyond the row.
+  const std::int64_t partial = Stride == 0 && columns.stride > 4 * lanes ? 1 : lanes;
+  std::int64_t column = row.begin;
+  while (column < row.end) {
+    if (column >= columns.full_begin && column + lanes <= full_end) {
+      reduce_full<T, Stride, Reduction>(row, column, result + (column - row.begin));
+      column += lanes;
+    } else {
+      const std::int64_t count = partial < row.end - column ? partial : row.end - column;
+      reduce_partial<T, Stride, Reduction>(row, column, count, result + (column - row.begin));
+      column += count;
+    }
+  }
+}
+
+template <class T>
+void divide_row(const PoolDivide<T>& p) {
+  using V = Vec<T>;
+  constexpr std::int64_t lanes = V::lanes;
+  const typename V::Reg full = V::broadcast(p.rows * static_cast<T>(p.kernel));
+  for (std::int64_t column = p.begin; column < p.end; column += lanes) {
+    const T* const source = p.source + (column - p.begin);
+    T* const result = p.result + (column - p.begin);
+    const std::int64_t count = p.end - column < lanes ? p.end - column : lanes;
+    typename V::Reg divisor = full;
+    if (column < p.full_begin || column + count > p.full_end) {
+      T columns[lanes] = {};
+      for (std::int64_t lane = 0; lane < lanes; ++lane) {
+        const std::int64_t start = (lane < count ? column + lane : column) * p.stride - p.pad;
+        const std::int64_t first = start < p.low ? (p.low - start - 1) / p.dilation + 1 : 0;
+        const std::int64_t behind = start < p.high ? (p.high - start - 1) / p.dilation + 1 : 0;
+        const std::int64_t end = p.kernel < behind ? p.kernel : behind;
+        columns[lane] = static_cast<T>(end > first ? end - first : 0);
+      }
+      divisor = V::broadcast(p.rows) * V::load(columns);
+    }
+    if (count == lanes) {
+      V::store(result, V::load(source) / divisor);
+    } else {
+      const typename V::Mask mask = lane_mask<T>(0, count);
+      V::store(mask, result, V::load(mask, source) / divisor);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace CONVNATIVE_ISA
+}  // namespace convnative

@@ -1,0 +1,86 @@
+// Matrix products: every kernel of every level with all its tails, and the blocked loops.
+#include <cstdio>
+#include <vector>
+
+#include "check.h"
+#include "convnative/gemm.h"
+#include "convnative/runtime.h"
+#include "gemm/kernels.h"
+#include "random.h"
+#include "tests.h"
+
+namespace convnative::test {
+namespace {
+
+template <class T>
+void test_kernels(Isa level) {
+  Random random(4);
+  const GemmKernels<T>& kernels = gemm_kernels<T>(level);
+  for (int index = 0; index < kernels.table_size(); ++index) {
+    const GemmKernel<T>& kernel = kernels.table[index];
+    const std::int64_t width = kernel.vectors * kernels.lanes;
+    for (std::int64_t columns = width - kernels.lanes + 1; columns <= width; ++columns)
+      for (const std::int64_t depth : {0, 1, 5, 33}) {
+        const auto a = random.integers<T>(kernel.rows * depth), b = random.integers<T>(depth * columns);
+        const auto start = random.integers<T>(kernel.rows);
+        // One column more than the kernel may touch.
+        const std::int64_t pitch = columns + 1;
+        auto c = random.integers<T>(kernel.rows * pitch);
+        std::vector<T> panel(static_cast<std::size_t>(depth * width) + 1);
+        kernels.pack_matrix({b.data(), columns, 1, depth, columns, kernel.vectors, panel.data()});
+        for (const bool accumulate : {false, true}) {
+          auto expected = c;
+          for (std::int64_t i = 0; i < kernel.rows; ++i)
+            for (std::int64_t j = 0; j < columns; ++j) {
+              T& sum = expected[static_cast<std::size_t>(i * pitch + j)];
+              if (!accumulate) sum = start[static_cast<std::size_t>(i)];
+              for (std::int64_t p = 0; p < depth; ++p)
+                sum +=
+                    a[static_cast<std::size_t>(i * depth + p)] * b[static_cast<std::size_t>(p * columns + j)];
+            }
+          kernel.run(
+              {a.data(), depth, 1, panel.data(), depth, c.data(), pitch, columns, start.data(), accumulate});
+          if (!CHECK(c == expected))
+            std::fprintf(stderr, "  %s, %d columns\n", kernel.name, static_cast<int>(columns));
+        }
+      }
+  }
+}
+
+template <class T>
+void test_matmul(Isa level) {
+  Random random(5);
+  for (int round = 0; round < 60; ++round) {
+    const std::int64_t m = random.between(0, 70), n = random.between(0, 70),
+                       k = round == 0 ? 1500 : random.between(0, 90);
+    const auto a = random.integers<T>(m * k), b = random.integers<T>(k * n), bias = random.integers<T>(n);
+    const bool transpose_a = random.between(0, 1) == 1, transpose_b = random.between(0, 1) == 1;
+    const std::ptrdiff_t a_row = transpose_a ? 1 : k, a_column = transpose_a ? m : 1;
+    const std::ptrdiff_t b_row = transpose_b ? 1 : n, b_column = transpose_b ? k : 1;
+    std::vector<T> expected(static_cast<std::size_t>(m * n)), c(expected.size(), T{99});
+    for (std::int64_t i = 0; i < m; ++i)
+      for (std::int64_t j = 0; j < n; ++j) {
+        T sum = bias[static_cast<std::size_t>(j)];
+        for (std::int64_t p = 0; p < k; ++p)
+          sum += a[static_cast<std::size_t>(i * a_row + p * a_column)] *
+                 b[static_cast<std::size_t>(p * b_row + j * b_column)];
+        expected[static_cast<std::size_t>(i * n + j)] = sum;
+      }
+    matmul<T>({m, n, k, a.data(), a_row, a_column, b.data(), b_row, b_column, bias.data(), c.data(), n},
+              level);
+    CHECK(c == expected);
+  }
+}
+
+}  // namespace
+
+void test_gemm() {
+  for (const Isa level : available_isas()) {
+    test_kernels<float>(level);
+    test_kernels<double>(level);
+    test_matmul<float>(level);
+    test_matmul<double>(level);
+  }
+}
+
+}  // namespace convnative::test

@@ -1,0 +1,44 @@
+"""Photographs from and to files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ._output import CommandError, require
+
+
+def read_image(path: Path) -> NDArray[np.uint8]:
+    """Return a photograph as (H, W) grey or (H, W, 3) colour, turned upright; transparency is left out."""
+    image_module, operations = require("PIL.Image"), require("PIL.ImageOps")
+    if not path.is_file():
+        raise CommandError(
+            f"{path}: expected an image file, there is {'a folder' if path.is_dir() else 'none'}"
+        )
+    try:
+        with image_module.open(path) as file:
+            image = operations.exif_transpose(file)
+            if image.mode.startswith("I;16"):  # of 16 bits; Pillow would cut them off at 255
+                return (np.asarray(image) >> 8).astype(np.uint8)
+            grey = image.mode in ("1", "L", "LA")
+            return np.array(image.convert("L" if grey else "RGB"), dtype=np.uint8)
+    except (OSError, SyntaxError, ValueError, image_module.DecompressionBombError) as error:
+        # Pillow's SyntaxError is a broken PNG; OSError covers unknown formats and truncated files.
+        raise CommandError(f"{path}: not a readable image ({_one_line(error)})") from error
+
+
+def write_image(path: Path, pixels: NDArray[Any]) -> None:
+    """Save uint8 pixels; the suffix of the file decides the format."""
+    image_module = require("PIL.Image")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        image_module.fromarray(pixels).save(path)
+    except (OSError, ValueError) as error:
+        raise CommandError(f"{path}: cannot write ({_one_line(error)})") from error
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__

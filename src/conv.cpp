@@ -1,0 +1,313 @@
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include "arguments.h"
+#include "bindings.h"
+#include "convnative/conv.h"
+#include "convnative/runtime.h"
+
+namespace convnative::python {
+namespace {
+
+// The name of a mode, or the value of a constant.
+void take_padding_mode(py::handle value, ConvParameters& parameters) {
+  if (!py::isinstance<py::str>(value)) {
+    parameters.padding_value = take_float(value, "padding_mode");
+    return;
+  }
+  const auto word = value.cast<std::string>();
+  constexpr std::pair<const char*, PaddingMode> modes[] = {{"zeros", PaddingMode::constant},
+                                                           {"reflect", PaddingMode::reflect},
+                                                           {"replicate", PaddingMode::replicate},
+                                                           {"circular", PaddingMode::circular},
+                                                           {"symmetric", PaddingMode::symmetric}};
+  for (const auto& [name, mode] : modes)
+    if (word == name) {
+      parameters.padding_mode = mode;
+      return;
+    }
+  throw py::value_error(
+      "padding_mode: expected 'zeros', 'reflect', 'replicate', 'circular', 'symmetric' or a number, "
+      "received " +
+      py::repr(value).cast<std::string>());
+}
+
+// The arguments that forward and every gradient share.
+ConvShape take_conv_shape(int axes, const Sizes& input, const Sizes& weight, py::handle stride,
+                          py::handle padding, py::handle dilation, py::handle groups, py::handle padding_mode,
+                          const ShapeArgumentNames& names = {}) {
+  ConvParameters parameters;
+  parameters.stride = take_extents(stride, "stride", axes, 1);
+  parameters.padding = take_padding(padding, axes);
+  parameters.dilation = take_extents(dilation, "dilation", axes, 1);
+  parameters.groups = take_int(groups, "groups");
+  take_padding_mode(padding_mode, parameters);
+  return make_conv_shape(axes, input, weight, parameters, names);
+}
+
+ConvShape take_conv_transpose_shape(int axes, const Sizes& input, const Sizes& weight, py::handle stride,
+                                    py::handle padding, py::handle output_padding, py::handle groups,
+                                    py::handle dilation, const ShapeArgumentNames& names = {}) {
+  ConvTransposeParameters parameters;
+  parameters.stride = take_extents(stride, "stride", axes, 1);
+  parameters.padding = take_padding(padding, axes);
+  parameters.output_padding = take_extents(output_padding, "output_padding", axes, 0);
+  parameters.groups = take_int(groups, "groups");
+  parameters.dilation = take_extents(dilation, "dilation", axes, 1);
+  return make_conv_transpose_shape(axes, input, weight, parameters, names);
+}
+
+Sizes output_sizes(const ConvShape& shape) {
+  Sizes sizes{shape.batch, shape.out_channels};
+  sizes.insert(sizes.end(), shape.output.end() - shape.axes, shape.output.end());
+  return sizes;
+}
+
+Sizes input_sizes(const ConvShape& shape) {
+  Sizes sizes{shape.batch, shape.in_channels};
+  sizes.insert(sizes.end(), shape.input.end() - shape.axes, shape.input.end());
+  return sizes;
+}
+
+ConvOptions options_with(py::handle algorithm) {
+  ConvOptions options;
+  if (algorithm.is_none()) return options;
+  options.algorithm = take_str(algorithm, "algorithm");
+  // To the core no name means its own choice; here None does.
+  if (options.algorithm.empty()) throw py::value_error("algorithm: expected None or a name, received ''");
+  return options;
+}
+
+py::array run(const ConvShape& shape, ConvOperation operation, DType dtype, ConvArrays arrays,
+              py::array result, py::handle algorithm) {
+  const ConvOptions options = options_with(algorithm);
+  arrays.result = result.mutable_data();
+  const py::gil_scoped_release release;
+  convolve(shape, operation, dtype, arrays, options);
+  return result;
+}
+
+py::array conv_forward(py::handle axes_argument, py::handle input, py::handle weight, py::handle bias,
+                       py::handle stride, py::handle padding, py::handle dilation, py::handle groups,
+                       py::handle padding_mode, py::handle out, py::handle algorithm) {
+  const int axes = take_axes(axes_argument);
+  const Input x = take_array(input, "input");
+  const Input w = take_array_like(weight, "weight", x);
+  const Batched batched = with_batch(x.shape, "input", axes);
+  const ConvShape shape =
+      take_conv_shape(axes, batched.sizes, w.shape, stride, padding, dilation, groups, padding_mode);
+  const std::optional<Input> b = take_optional(bias, "bias", x, {shape.out_channels});
+  py::array y = make_output(out, x.dtype, batched.strip(output_sizes(shape)), {&x, &w, b ? &*b : nullptr});
+  return run(shape, ConvOperation::forward, x.dtype,
+             {.input = x.data(), .weight = w.data(), .bias = b ? b->data() : nullptr}, std::move(y),
+             algorithm);
+}
+
+py::array conv_grad_input(py::handle axes_argument, py::handle grad_output, py::handle weight,
+                          py::handle input_shape, py::handle stride, py::handle padding, py::handle dilation,
+                          py::handle groups, py::handle padding_mode, py::handle algorithm) {
+  const int axes = take_axes(axes_argument);
+  const Input g = take_array(grad_output, "grad_output");
+  const Input w = take_array_like(weight, "weight", g);
+  const Sizes user_shape = take_shape(input_shape, "input_shape");
+  const Batched batched = with_batch(user_shape, "input_shape", axes);
+  const ConvShape shape = take_conv_shape(axes, batched.sizes, w.shape, stride, padding, dilation, groups,
+                                          padding_mode, {.input = "input_shape"});
+  require_shape(g, batched.strip(output_sizes(shape)));
+  return run(shape, ConvOperation::grad_input, g.dtype, {.weight = w.data(), .grad_output = g.data()},
+             make_output(py::none(), g.dtype, user_shape, {}), algorithm);
+}
+
+py::array conv_grad_weight(py::handle axes_argument, py::handle grad_output, py::handle input,
+                           py::handle weight_shape, py::handle stride, py::handle padding,
+                           py::handle dilation, py::handle groups, py::handle padding_mode,
+                           py::handle algorithm) {
+  const int axes = take_axes(axes_argument);
+  const Input g = take_array(grad_output, "grad_output");
+  const Input x = take_array_like(input, "input", g);
+  const Sizes weight_sizes = take_shape(weight_shape, "weight_shape");
+  const Batched batched = with_batch(x.shape, "input", axes);
+  const ConvShape shape = take_conv_shape(axes, batched.sizes, weight_sizes, stride, padding, dilation,
+                                          groups, padding_mode, {.weight = "weight_shape"});
+  require_shape(g, batched.strip(output_sizes(shape)));
+  return run(shape, ConvOperation::grad_weight, g.dtype, {.input = x.data(), .grad_output = g.data()},
+             make_output(py::none(), g.dtype, weight_sizes, {}), algorithm);
+}
+
+py::array conv_transpose_forward(py::handle axes_argument, py::handle input, py::handle weight,
+                                 py::handle bias, py::handle stride, py::handle padding,
+                                 py::handle output_padding, py::handle groups, py::handle dilation,
+                                 py::handle out, py::handle algorithm) {
+  const int axes = take_axes(axes_argument);
+  const Input x = take_array(input, "input");
+  const Input w = take_array_like(weight, "weight", x);
+  const Batched batched = with_batch(x.shape, "input", axes);
+  const ConvShape shape = take_conv_transpose_shape(axes, batched.sizes, w.shape, stride, padding,
+                                                    output_padding, groups, dilation);
+  const std::optional<Input> b = take_optional(bias, "bias", x, {shape.in_channels});
+  py::array y = make_output(out, x.dtype, batched.strip(input_sizes(shape)), {&x, &w, b ? &*b : nullptr});
+  return run(shape, ConvOperation::grad_input, x.dtype,
+             {.weight = w.data(), .bias = b ? b->data() : nullptr, .grad_output = x.data()}, std::move(y),
+             algorithm);
+}
+
+py::array conv_transpose_grad_input(py::handle axes_argument, py::handle grad_output, py::handle weight,
+                                    py::handle input_shape, py::handle stride, py::handle padding,
+                                    py::handle output_padding, py::handle groups, py::handle dilation,
+                                    py::handle algorithm) {
+  const int axes = take_axes(axes_argument);
+  const Input g = take_array(grad_output, "grad_output");
+  const Input w = take_array_like(weight, "weight", g);
+  const Sizes user_shape = take_shape(input_shape, "input_shape");
+  const Batched batched = with_batch(user_shape, "input_shape", axes);
+  const ConvShape shape =
+      take_conv_transpose_shape(axes, batched.sizes, w.shape, stride, padding, output_padding, groups,
+                                dilation, {.input = "input_shape"});
+  require_shape(g, batched.strip(input_sizes(shape)));
+  return run(shape, ConvOperation::forward, g.dtype, {.input = g.data(), .weight = w.data()},
+             make_output(py::none(), g.dtype, user_shape, {}), algorithm);
+}
+
+py::array conv_transpose_grad_weight(py::handle axes_argument, py::handle grad_output, py::handle input,
+                                     py::handle weight_shape, py::handle stride, py::handle padding,
+                                     py::handle output_padding, py::handle groups, py::handle dilation,
+                                     py::handle algorithm) {
+  const int axes = take_axes(axes_argument);
+  const Input g = take_array(grad_output, "grad_output");
+  const Input x = take_array_like(input, "input", g);
+  const Sizes weight_sizes = take_shape(weight_shape, "weight_shape");
+  const Batched batched = with_batch(x.shape, "input", axes);
+  const ConvShape shape =
+      take_conv_transpose_shape(axes, batched.sizes, weight_sizes, stride, padding, output_padding, groups,
+                                dilation, {.weight = "weight_shape"});
+  require_shape(g, batched.strip(input_sizes(shape)));
+  return run(shape, ConvOperation::grad_weight, g.dtype, {.input = g.data(), .grad_output = x.data()},
+             make_output(py::none(), g.dtype, weight_sizes, {}), algorithm);
+}
+
+py::array grad_bias(py::handle axes_argument, py::handle grad_output) {
+  const int axes = take_axes(axes_argument);
+  const Input g = take_array(grad_output, "grad_output");
+  const Sizes sizes = with_batch(g.shape, "grad_output", axes).sizes;
+  std::int64_t plane = 1;
+  for (std::size_t axis = 2; axis < sizes.size(); ++axis) plane *= sizes[axis];
+  py::array result = make_output(py::none(), g.dtype, {sizes[1]}, {});
+  void* const data = result.mutable_data();
+  const py::gil_scoped_release release;
+  convnative::conv_grad_bias(g.dtype, sizes[0], sizes[1], plane, g.data(), data);
+  return result;
+}
+
+ConvOperation take_operation(const std::string& word) {
+  for (const ConvOperation operation :
+       {ConvOperation::forward, ConvOperation::grad_input, ConvOperation::grad_weight})
+    if (word == name(operation)) return operation;
+  throw py::value_error("operation: expected forward, grad_input or grad_weight, received '" + word + "'");
+}
+
+// A weight of a convolution over one to three axes.
+Sizes take_weight_shape(py::handle weight_shape) {
+  Sizes weight = take_shape(weight_shape, "weight_shape");
+  if (weight.size() < 3 || weight.size() > 2 + max_axes)
+    throw py::value_error("weight_shape: expected 3 to 5 sizes (K, C / groups, spatial...), received " +
+                          text(weight));
+  return weight;
+}
+
+// What a plan says of itself.
+py::dict describe(const ConvShape& shape, ConvOperation operation, const std::string& operation_name,
+                  py::handle dtype_name, const Sizes& output, py::handle algorithm) {
+  const std::string dtype = take_str(dtype_name, "dtype");
+  if (dtype != "float32" && dtype != "float64")
+    throw py::value_error("dtype: expected float32 or float64, received '" + dtype + "'");
+  const ConvOptions options = options_with(algorithm);
+  const ConvPlan plan(shape, operation, dtype == "float32" ? DType::float32 : DType::float64, options);
+  py::dict result;
+  result["operation"] = operation_name;
+  result["dtype"] = dtype;
+  result["output_shape"] = py::tuple(py::cast(output));
+  result["algorithm"] = plan.algorithm();
+  result["kernel"] = plan.kernel();
+  result["reason"] = plan.reason();
+  result["isa"] = name(plan.isa());
+  result["precision"] = name(options.precision);
+  result["threads"] = plan.threads();
+  result["macs"] = shape.macs();
+  result["workspace_bytes"] = plan.workspace_bytes();
+  result["packed_weight_bytes"] = plan.packed_weight_bytes();
+  return result;
+}
+
+py::dict conv_explain(py::handle operation_name, py::handle dtype, py::handle input_shape,
+                      py::handle weight_shape, py::handle stride, py::handle padding, py::handle dilation,
+                      py::handle groups, py::handle padding_mode, py::handle algorithm) {
+  const std::string operation = take_str(operation_name, "operation");
+  const Sizes weight = take_weight_shape(weight_shape);
+  const int axes = static_cast<int>(weight.size()) - 2;
+  const Batched batched = with_batch(take_shape(input_shape, "input_shape"), "input_shape", axes);
+  const ConvShape shape = take_conv_shape(axes, batched.sizes, weight, stride, padding, dilation, groups,
+                                          padding_mode, {.input = "input_shape", .weight = "weight_shape"});
+  return describe(shape, take_operation(operation), operation, dtype, batched.strip(output_sizes(shape)),
+                  algorithm);
+}
+
+py::dict conv_transpose_explain(py::handle dtype, py::handle input_shape, py::handle weight_shape,
+                                py::handle stride, py::handle padding, py::handle output_padding,
+                                py::handle groups, py::handle dilation, py::handle algorithm) {
+  const Sizes weight = take_weight_shape(weight_shape);
+  const int axes = static_cast<int>(weight.size()) - 2;
+  const Batched batched = with_batch(take_shape(input_shape, "input_shape"), "input_shape", axes);
+  const ConvShape shape =
+      take_conv_transpose_shape(axes, batched.sizes, weight, stride, padding, output_padding, groups,
+                                dilation, {.input = "input_shape", .weight = "weight_shape"});
+  return describe(shape, ConvOperation::grad_input, "transposed forward", dtype,
+                  batched.strip(input_sizes(shape)), algorithm);
+}
+
+py::list conv_algorithms() {
+  py::list rows;
+  for (const ConvOperation operation :
+       {ConvOperation::forward, ConvOperation::grad_input, ConvOperation::grad_weight})
+    for (const auto& [algorithm, strict] : conv_algorithm_names(operation)) {
+      py::dict row;
+      row["name"] = algorithm;
+      row["strict"] = strict;
+      row["operation"] = name(operation);
+      rows.append(row);
+    }
+  return rows;
+}
+
+}  // namespace
+
+void bind_conv(py::module_& module) {
+  using py::arg;
+  module.def("conv_forward", &conv_forward, arg("axes"), arg("input"), arg("weight"), arg("bias"),
+             arg("stride"), arg("padding"), arg("dilation"), arg("groups"), arg("padding_mode") = "zeros",
+             arg("out") = py::none(), arg("algorithm") = py::none());
+  module.def("conv_grad_input", &conv_grad_input, arg("axes"), arg("grad_output"), arg("weight"),
+             arg("input_shape"), arg("stride"), arg("padding"), arg("dilation"), arg("groups"),
+             arg("padding_mode") = "zeros", arg("algorithm") = py::none());
+  module.def("conv_grad_weight", &conv_grad_weight, arg("axes"), arg("grad_output"), arg("input"),
+             arg("weight_shape"), arg("stride"), arg("padding"), arg("dilation"), arg("groups"),
+             arg("padding_mode") = "zeros", arg("algorithm") = py::none());
+  module.def("conv_grad_bias", &grad_bias, arg("axes"), arg("grad_output"));
+  module.def("conv_transpose_forward", &conv_transpose_forward, arg("axes"), arg("input"), arg("weight"),
+             arg("bias"), arg("stride"), arg("padding"), arg("output_padding"), arg("groups"),
+             arg("dilation"), arg("out") = py::none(), arg("algorithm") = py::none());
+  module.def("conv_transpose_grad_input", &conv_transpose_grad_input, arg("axes"), arg("grad_output"),
+             arg("weight"), arg("input_shape"), arg("stride"), arg("padding"), arg("output_padding"),
+             arg("groups"), arg("dilation"), arg("algorithm") = py::none());
+  module.def("conv_transpose_grad_weight", &conv_transpose_grad_weight, arg("axes"), arg("grad_output"),
+             arg("input"), arg("weight_shape"), arg("stride"), arg("padding"), arg("output_padding"),
+             arg("groups"), arg("dilation"), arg("algorithm") = py::none());
+  module.def("conv_explain", &conv_explain, arg("operation"), arg("dtype"), arg("input_shape"),
+             arg("weight_shape"), arg("stride"), arg("padding"), arg("dilation"), arg("groups"),
+             arg("padding_mode") = "zeros", arg("algorithm") = py::none());
+  module.def("conv_transpose_explain", &conv_transpose_explain, arg("dtype"), arg("input_shape"),
+             arg("weight_shape"), arg("stride"), arg("padding"), arg("output_padding"), arg("groups"),
+             arg("dilation"), arg("algorithm") = py::none());
+  module.def("conv_algorithms", &conv_algorithms, "Rows {name, operation, strict} in order of preference.");
+}
+
+}  // namespace convnative::python

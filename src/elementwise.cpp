@@ -1,0 +1,49 @@
+#include "convnative/elementwise.h"
+
+#include <pybind11/pybind11.h>
+
+#include <algorithm>
+
+#include "arguments.h"
+#include "bindings.h"
+#include "convnative/runtime.h"
+
+namespace convnative::python {
+namespace {
+
+std::int64_t product(Sizes::const_iterator begin, Sizes::const_iterator end) {
+  std::int64_t size = 1;
+  for (; begin != end; ++begin) size *= *begin;
+  return size;
+}
+
+// A negative `dim` counts from the end, as everywhere in Python; a scalar counts as one class.
+ClassShape classes_along(const Sizes& shape, std::int64_t dim) {
+  const auto rank = std::max<std::int64_t>(static_cast<std::int64_t>(shape.size()), 1);
+  if (dim < -rank || dim >= rank)
+    throw py::index_error("dim: expected an int in [" + std::to_string(-rank) + ", " + std::to_string(rank) +
+                          "), received " + std::to_string(dim));
+  if (shape.empty()) return {1, 1, 1};
+  const auto axis = shape.begin() + (dim < 0 ? dim + rank : dim);
+  return {product(shape.begin(), axis), *axis, product(axis + 1, shape.end())};
+}
+
+py::array softmax(py::handle input, py::handle dim, py::handle log, py::handle out) {
+  const Input x = take_array(input, "input");
+  const ClassShape shape = classes_along(x.shape, take_int(dim, "dim"));
+  const auto forward = take_bool(log, "log") ? log_softmax_forward : softmax_forward;
+  py::array y = make_output(out, x.dtype, x.shape, {&x});
+  void* const data = y.mutable_data();
+  const py::gil_scoped_release release;
+  forward(shape, x.dtype, x.data(), data, isa());
+  return y;
+}
+
+}  // namespace
+
+void bind_elementwise(py::module_& module) {
+  using py::arg;
+  module.def("softmax_forward", &softmax, arg("input"), arg("dim"), arg("log"), arg("out") = py::none());
+}
+
+}  // namespace convnative::python

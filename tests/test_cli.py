@@ -1,0 +1,275 @@
+"""The command line: what it prints, what it writes and the status it returns."""
+
+import io
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import convnative as cn
+from convnative import filters
+from convnative.cli import _reference, main
+from convnative.cli._output import CommandError, require
+
+pytest.importorskip("sklearn")
+Image = pytest.importorskip("PIL.Image")
+
+COMMANDS = ["demo", "train", "filter", "summary", "info"]
+
+
+@pytest.fixture
+def photograph(tmp_path):
+    pixels = np.random.default_rng(3).integers(0, 256, (20, 30, 3), dtype=np.uint8)
+    path = tmp_path / "photo.png"
+    Image.fromarray(pixels).save(path)
+    return path, pixels
+
+
+# -- the whole --------------------------------------------------------------------------------------------
+
+
+def test_demo_from_a_shell(tmp_path):
+    folder = tmp_path / "pictures"
+    done = subprocess.run(
+        [sys.executable, "-m", "convnative", "demo", "-o", str(folder)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stderr == ""
+    assert "\x1b" not in done.stdout
+    for part in (
+        "40,394 = 40,208 weights + 186 biases",
+        "loaded again: the same predictions",
+        "times as fast as NumPy",
+        str(folder),
+    ):
+        assert part in done.stdout
+    for name in ("filters", "kernels", "feature-maps", "training"):
+        with Image.open(folder / f"{name}.png") as picture:
+            assert picture.width >= 1200
+    assert len(list((folder / "filtered").glob("*.png"))) == 9
+    assert (folder / "digits.safetensors").stat().st_size > 4 * 40394
+
+
+def test_demo_fails_when_it_misses_its_accuracy(tmp_path, capsys):
+    assert main(["demo", "--epochs", "1", "-o", str(tmp_path / "out")]) == 1
+    assert "FAILED: accuracy" in capsys.readouterr().out
+
+
+def test_no_rich_needed_when_piped(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "rich", None)
+    assert main(["summary", "lenet5"]) == 0
+    assert "61,706 = 61,470 weights + 236 biases" in capsys.readouterr().out
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_a_terminal_gets_tables_and_a_progress_bar(monkeypatch):
+    pytest.importorskip("rich")
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", "140")
+    screen = Terminal()
+    monkeypatch.setattr(sys, "stdout", screen)
+    assert main(["train", "--epochs", "1", "--batch", "256"]) == 0
+    text = screen.getvalue()
+    assert "\x1b[" in text
+    assert "┃ Weights ┃" in re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)
+    assert "1437/1437" in re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)
+    assert "images/s" in text
+
+
+# -- help and errors --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("arguments", [["--help"], *([command, "--help"] for command in COMMANDS)])
+def test_help(arguments, capsys):
+    assert main(arguments) == 0
+    text = capsys.readouterr().out
+    if arguments != ["info", "--help"]:
+        assert "examples:" in text
+    assert all(command in text for command in (COMMANDS if len(arguments) == 1 else arguments[:1]))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["bake"],
+        ["train", "--epochs", "0"],
+        ["train", "--epochs", "many"],
+        ["train", "--lr", "-1"],
+        ["train", "--lr", "nan"],
+        ["train", "--seed", "-1"],
+        ["train", "--optimizer", "newton"],
+        ["summary", "resnet"],
+        ["summary", "lenet5", "--size", "8"],
+        ["filter", "a.png"],
+    ],
+)
+def test_wrong_usage(arguments, capsys):
+    assert main(arguments) == 2
+    assert "usage: convnative" in capsys.readouterr().err
+
+
+def error_of(arguments, capsys):
+    """Run a command that fails and return its one line of error."""
+    assert main([str(argument) for argument in arguments]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    (line,) = captured.err.splitlines()
+    assert line.startswith("convnative: error: ")
+    return line
+
+
+def test_filter_errors(photograph, tmp_path, capsys):
+    path, _ = photograph
+    out = tmp_path / "out.png"
+    unknown = error_of(["filter", path, "--kernel", "blur", "-o", out], capsys)
+    assert all(name in unknown for name in filters.kernel_names())
+    missing = tmp_path / "none.png"
+    assert str(missing) in error_of(["filter", missing, "--kernel", "box", "-o", out], capsys)
+    assert "a folder" in error_of(["filter", tmp_path, "--kernel", "box", "-o", out], capsys)
+    text = tmp_path / "text.png"
+    text.write_text("not an image")
+    assert "not a readable image" in error_of(["filter", text, "--kernel", "box", "-o", out], capsys)
+    content = path.read_bytes()
+    for length in (0, 20, 60, len(content) // 2):
+        cut = tmp_path / "cut.png"
+        cut.write_bytes(content[:length])
+        assert "not a readable image" in error_of(["filter", cut, "--kernel", "box", "-o", out], capsys)
+    assert "cannot write" in error_of(["filter", path, "--kernel", "box", "-o", tmp_path / "a.xyz"], capsys)
+    below_a_file = path / "out.png"
+    assert "cannot write" in error_of(["filter", path, "--kernel", "box", "-o", below_a_file], capsys)
+    assert not out.exists()
+
+
+def test_a_network_that_does_not_take_the_size(capsys):
+    line = error_of(["summary", "lenet5", "--size", "40", "40"], capsys)
+    assert "lenet5: 7 (Linear)" in line
+
+
+def test_missing_extra_is_named(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
+    assert "scikit-learn: pip install 'convnative[demo]'" in error_of(["train"], capsys)
+    with pytest.raises(CommandError, match="needs nosuchpackage"):
+        require("nosuchpackage.part")
+
+
+def test_interrupt(monkeypatch, capsys):
+    from convnative.cli import info
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(info, "run", interrupt)
+    assert main(["info"]) == 130
+    assert "interrupted" in capsys.readouterr().err
+
+
+# -- parts ------------------------------------------------------------------------------------------------
+
+
+def test_filter_writes_one_file(photograph, tmp_path, capsys):
+    path, pixels = photograph
+    out = tmp_path / "new" / "edges.png"
+    arguments = ["filter", path, "--kernel", "sobel-horizontal", "--absolute", "-o", out]
+    assert main(list(map(str, arguments))) == 0
+    assert str(out) in capsys.readouterr().out
+    with Image.open(out) as result:
+        expected = filters.apply(pixels, filters.sobel_horizontal(), absolute=True)
+        assert np.array_equal(np.asarray(result), expected)
+
+
+def test_filter_writes_one_file_for_each_kernel(photograph, tmp_path):
+    path, pixels = photograph
+    out = tmp_path / "folder"
+    assert main(["filter", str(path), "--kernel", "box", "--kernel", "identity", "-o", str(out)]) == 0
+    assert sorted(file.name for file in out.iterdir()) == ["box.png", "identity.png"]
+    with Image.open(out / "identity.png") as result:
+        assert np.array_equal(np.asarray(result), pixels)
+
+
+def test_filter_reads_sixteen_bits(tmp_path):
+    path, out = tmp_path / "image.png", tmp_path / "out.png"
+    deep = np.arange(0, 65536, 64, dtype=np.uint16).reshape(32, 32)
+    Image.fromarray(deep).save(path)
+    assert main(["filter", str(path), "--kernel", "identity", "-o", str(out)]) == 0
+    with Image.open(out) as result:
+        assert np.array_equal(np.asarray(result), deep >> 8)
+
+
+def test_filter_turns_photographs_upright(tmp_path):
+    path, out = tmp_path / "image.jpg", tmp_path / "out.png"
+    image = Image.new("RGB", (40, 20))
+    exif = image.getexif()
+    exif[0x0112] = 6  # turned by a quarter
+    image.save(path, exif=exif)
+    assert main(["filter", str(path), "--kernel", "identity", "-o", str(out)]) == 0
+    with Image.open(out) as result:
+        assert result.size == (20, 40)
+
+
+@pytest.mark.parametrize(
+    ("mode", "shape"), [("L", (6, 5)), ("1", (6, 5)), ("LA", (6, 5)), ("RGBA", (6, 5, 3)), ("P", (6, 5, 3))]
+)
+def test_filter_reads_all_kinds_of_images(mode, shape, tmp_path):
+    path, out = tmp_path / "image.png", tmp_path / "out.png"
+    Image.new("RGB", (5, 6), (10, 200, 30)).convert(mode).save(path)
+    assert main(["filter", str(path), "--kernel", "box", "-o", str(out)]) == 0
+    with Image.open(out) as result:
+        assert np.asarray(result).shape == shape
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+def test_train_saves_weights_that_load(optimizer, tmp_path, capsys):
+    weights = tmp_path / "new" / "weights.safetensors"
+    arguments = ["train", "--epochs", "1", "--batch", "256", "--optimizer", optimizer, "-o", str(weights)]
+    assert main(arguments) == 0
+    assert "epoch   1  loss " in capsys.readouterr().out
+    state = cn.load(weights)
+    assert sum(array.size for array in state.values()) == 40394
+
+
+def test_train_is_reproducible(capsys):
+    def figures():
+        assert main(["train", "--epochs", "1", "--batch", "256", "--seed", "5"]) == 0
+        lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("epoch")]
+        return [line.rsplit("  ", 1)[0] for line in lines]  # all but the speed
+
+    assert figures() == figures()
+
+
+def test_info(capsys):
+    assert main(["info"]) == 0
+    assert np.__version__ in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_numpy_reference_of_the_comparison_is_right(dtype):
+    rng = np.random.default_rng(0)
+    padding = ((1, 2), (0, 1))
+    x = rng.integers(-4, 5, (3, 2, 7, 6)).astype(dtype)
+    weight = rng.integers(-4, 5, (4, 2, 3, 2)).astype(dtype)
+    bias = rng.integers(-4, 5, 4).astype(dtype)
+    options = {"padding": padding}
+    output = cn.functional.conv2d(x, weight, bias, **options)
+    grad = rng.integers(-4, 5, output.shape).astype(dtype)
+    # Small integers: every sum is exact, in whatever order.
+    assert np.array_equal(_reference.conv2d(x, weight, bias, padding), output)
+    assert np.array_equal(
+        _reference.conv2d_grad_input(grad, weight, x.shape, padding),
+        cn.functional.conv2d_grad_input(grad, weight, x.shape, **options),
+    )
+    assert np.array_equal(
+        _reference.conv2d_grad_weight(grad, x, weight.shape, padding),
+        cn.functional.conv2d_grad_weight(grad, x, weight.shape, **options),
+    )
+    assert np.array_equal(_reference.conv2d_grad_bias(grad), cn.functional.conv2d_grad_bias(grad))

@@ -1,0 +1,61 @@
+"""What a plan says of itself: its output, its memory and the cost of making it."""
+
+import time
+from itertools import product
+
+import pytest
+
+from convnative import _core
+from convolutions import FAMILIES, algorithms
+
+OPERATIONS = ["forward", "grad_input", "grad_weight"]
+MEBIBYTE = 2**20
+
+
+def explain(operation, dtype, *shapes, stride=1, padding=0, dilation=1, groups=1, **options):
+    return _core.conv_explain(operation, str(dtype), *shapes, stride, padding, dilation, groups, **options)
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_output_shape(operation, dtype):
+    for family in FAMILIES.values():
+        for case in family():
+            names = "stride", "padding", "dilation", "groups", "padding_mode"
+            geometry = dict(zip(names, case.geometry, strict=True))
+            plan = explain(operation, dtype, case.input_shape, case.weight_shape, **geometry)
+            assert plan["output_shape"] == case.output.shape, case
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_the_first_algorithm_that_applies_is_chosen(operation, dtype, isa):
+    shapes = (2, 16, 30, 30), (8, 16, 3, 3)
+    names = [*algorithms(operation, strict=False), *algorithms(operation)]
+    plan = explain(operation, dtype, *shapes)
+    assert plan["algorithm"] in names
+    assert plan["isa"] == isa
+    for name in names[names.index(plan["algorithm"]) :]:
+        assert explain(operation, dtype, *shapes, algorithm=name)["algorithm"] == name
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_workspace_is_bounded_whatever_the_sizes(operation, dtype, isa):
+    """At most 2 MiB per thread, besides packed weights."""
+    shapes = product([1, 64, 2048], [1, 64, 2048], [1, 4096], [1, 7, 4096], [1, 17], [1, 3, 31], [1, 5])
+    for channels, outs, height, width, kernel_height, kernel_width, stride in shapes:
+        padding = (kernel_height - 1, kernel_width - 1)
+        weight = outs, channels, kernel_height, kernel_width
+        image = 2, channels, height, width
+        plan = explain(operation, dtype, image, weight, stride=stride, padding=padding)
+        assert plan["workspace_bytes"] <= 2 * MEBIBYTE * plan["threads"], (image, weight, stride)
+
+
+@pytest.mark.alone
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_making_a_plan_is_cheap_whatever_the_sizes(operation, dtype):
+    """No work and no memory in proportion to an image, a stride or a kernel."""
+    for size, kernel, stride, dilation in product([8, 1000], [1, 3], [1, 7, 999, 2**62], [1, 300]):
+        padding = dilation * (kernel - 1)
+        shapes = (4, 64, size, size), (64, 64, kernel, kernel)
+        start = time.perf_counter()
+        explain(operation, dtype, *shapes, stride=stride, padding=padding, dilation=dilation)
+        assert time.perf_counter() - start < 0.1, (size, kernel, stride, dilation)

@@ -1,0 +1,426 @@
+"""Max and average pooling, forward and gradient, against the definition: every result is exact."""
+
+from functools import cache
+from itertools import product
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import reference
+from arrays import assert_exact, assert_same_bits, assert_within, covering, gamma, generator, small_integers
+from convnative import _core
+
+# -- cases ------------------------------------------------------------------------------------
+
+
+def is_valid(sizes, kernel, padding, dilation):
+    """A window fits, and the padding, given per side, is less than its extent."""
+    for size, k, (before, after), d in zip(sizes, kernel, padding, dilation, strict=True):
+        extent = d * (k - 1) + 1
+        if max(before, after) > extent - 1 or extent > size + before + after:
+            return False
+    return True
+
+
+@cache
+def axis_cases():
+    """Every (kernel, stride, dilation, before, after, ceil_mode) on the rows and on the columns."""
+    grid = list(product(range(1, 6), range(1, 4), range(1, 4), range(3), range(3), (False, True)))
+    grid = [row for row in grid if max(row[3:5]) < row[2] * (row[0] - 1) + 1]  # kernel, dilation, padding
+    halves = [[row for row in grid if row[5] is mode] for mode in (False, True)]
+    rng = generator("pool cases")
+    cases = []
+    for half, ceil_mode in zip(halves, (False, True), strict=True):
+        for number, (row, other) in enumerate(zip(half, rng.permutation(len(half)), strict=True)):
+            kernel, stride, dilation, before, after, _ = zip(row, half[other], strict=True)
+            padding = tuple(zip(before, after, strict=True))
+            extra = [int(rng.integers(0, 7)), int(rng.integers(0, 19))]
+            sizes = tuple(
+                max(d * (k - 1) + 1 - sum(p), 1) + e
+                for k, d, p, e in zip(kernel, dilation, padding, extra, strict=True)
+            )
+            lead = ((2, 3), (5,), (1, 1), (0, 2), (1, 17))[number % 5]
+            if is_valid(sizes, kernel, padding, dilation):
+                cases.append(((*lead, *sizes), kernel, stride, padding, dilation, ceil_mode))
+    return cases
+
+
+@cache
+def width_cases():
+    """Every width from 1 to 67, so every vector tail."""
+    return [
+        ((2, 3, 5, width), (3, kernel), (2, stride), ((1, 1), (kernel // 2, (kernel - 1) // 2)), (1, 1), ceil)
+        for width in range(1, 68)
+        for kernel in (1, 2, 3, 4)
+        for stride in (1, 2)
+        for ceil in (False, True)
+    ]
+
+
+@cache
+def other_axes_cases():
+    cases = []
+    for axes in (1, 3):
+        rows = covering(
+            {
+                **{f"kernel{a}": [1, 2, 3] for a in range(axes)},
+                **{f"stride{a}": [1, 2, 3] for a in range(axes)},
+                **{f"padding{a}": [(0, 0), (0, 1), (1, 0), (1, 1)] for a in range(axes)},
+                **{f"dilation{a}": [1, 2] for a in range(axes)},
+                **{f"size{a}": [5, 6, 9] for a in range(axes)},
+                "ceil_mode": [False, True],
+                "lead": [(2, 3), (4,), (0, 1)],
+            },
+            strength=3 if axes == 1 else 2,
+        )
+        for row in rows:
+            of = {
+                n: tuple(row[f"{n}{a}"] for a in range(axes)) for n in ("kernel", "stride", "padding", "size")
+            }
+            dilation = tuple(row[f"dilation{a}"] for a in range(axes))
+            if is_valid(of["size"], of["kernel"], of["padding"], dilation):
+                shape = (*row["lead"], *of["size"])
+                cases.append((shape, of["kernel"], of["stride"], of["padding"], dilation, row["ceil_mode"]))
+    return cases
+
+
+FAMILIES = {"axis": axis_cases, "widths": width_cases, "other axes": other_axes_cases}
+
+
+def without_dilation(cases):
+    """The cases as an average pool takes them."""
+    for shape, kernel, stride, padding, _, ceil_mode in cases:
+        if is_valid(shape[-len(kernel) :], kernel, padding, (1,) * len(kernel)):
+            yield shape, kernel, stride, padding, ceil_mode
+
+
+def shuffled(rng, shape):
+    """Distinct integers in a random order: every maximum is unique."""
+    return (rng.permutation(int(np.prod(shape))) - int(np.prod(shape)) // 2).reshape(shape)
+
+
+# -- max --------------------------------------------------------------------------------------
+
+
+def check_max(x, kernel, stride, padding, dilation, ceil_mode, dtype):
+    """The forward, the gradient and the pick, bit for bit."""
+    axes = len(kernel)
+    x = x.astype(dtype)
+    geometry = kernel, stride, padding, dilation, ceil_mode
+    expected, positions = reference._max_pool(x, *geometry, axes)
+    context = (x.shape, geometry)
+    assert_same_bits(_core.max_pool_forward(axes, x, *geometry), expected, context)
+    rng = generator(context, "pool gradients")
+    g, values = small_integers(rng, expected.shape), small_integers(rng, x.shape)
+    grad = reference.max_pool_grad(x, g, *geometry, axes=axes)
+    assert_exact(_core.max_pool_grad(axes, x, g.astype(dtype), *geometry), grad, dtype, context)
+    maxima, indices = _core.max_pool_with_indices(axes, x, *geometry)
+    assert_same_bits(maxima, expected, context)
+    assert indices.dtype == np.int64
+    np.testing.assert_array_equal(indices, positions)
+    picked = reference.max_pool_pick(x, values, *geometry, axes=axes)
+    assert_exact(_core.max_pool_pick(axes, x, values.astype(dtype), *geometry), picked, dtype, context)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_max_of_distinct_values(family, dtype, isa):
+    for shape, *geometry in FAMILIES[family]():
+        check_max(shuffled(generator(shape, geometry), shape), *geometry, dtype)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_first_of_equal_maxima_wins(family, dtype, isa):
+    """Few values, so nearly every window has ties; the gradient shows which was taken."""
+    for shape, *geometry in FAMILIES[family]():
+        check_max(generator(shape, "ties").integers(0, 2, shape), *geometry, dtype)
+
+
+def test_zeros_of_either_sign_are_equal(dtype, isa):
+    """-0 before +0: the first is taken, and its sign is kept."""
+    x = np.zeros((1, 1, 2, 40), dtype)
+    x[0, 0, 0, ::2] = -0.0
+    check_max(x, (2, 2), (2, 2), ((0, 0), (0, 0)), (1, 1), False, dtype)
+
+
+@pytest.mark.parametrize("value", [-np.inf, "lowest"])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_padding_never_wins(family, value, dtype, isa):
+    lowest = np.finfo(dtype).min if value == "lowest" else value
+    for shape, *geometry in FAMILIES[family]():
+        check_max(np.full(shape, lowest), *geometry, dtype)
+
+
+def test_infinity_wins(dtype, isa):
+    for shape, *geometry in axis_cases()[::7]:
+        x = generator(shape, "infinity").choice([-np.inf, 0.0, np.inf], shape)
+        check_max(x, *geometry, dtype)
+
+
+def test_nan_propagates_from_every_lane_and_tail(dtype, isa):
+    """One NaN at each place of rows of every width, at each place of the window."""
+    for width in range(2, 68):
+        for kernel, stride in ((2, 2), (3, 1), (3, 2)):
+            if kernel > width:
+                continue
+            base = shuffled(generator(width), (1, 1, kernel, width)).astype(dtype)
+            rows = []
+            for place in range(width):
+                x = base.copy()
+                x[0, 0, place % kernel, place] = np.nan
+                rows.append(x)
+            x = np.concatenate(rows)
+            check_max(x, (kernel, kernel), (stride, stride), ((1, 1), (1, 1)), (1, 1), False, dtype)
+
+
+def test_nan_propagates_everywhere(dtype, isa):
+    """Windows with several NaNs: the result is NaN and the gradient goes to the last of them."""
+    for shape, *geometry in [*axis_cases()[::5], *other_axes_cases()]:
+        rng = generator(shape, "many NaNs")
+        x = shuffled(rng, shape).astype(dtype)
+        x[rng.random(shape) < 0.3] = np.nan
+        check_max(x, *geometry, dtype)
+
+
+def test_a_window_between_all_elements_has_no_maximum(dtype, isa):
+    """Dilation can step over the whole input: the maximum of nothing is -inf and no gradient flows."""
+    x, geometry = np.array([[1, 2, 3]], dtype), (2, 1, 1, 4, False)
+    assert _core.max_pool_forward(1, x, *geometry).tolist() == [[-np.inf]]
+    assert [a.tolist() for a in _core.max_pool_with_indices(1, x, *geometry)] == [[[-np.inf]], [[-1]]]
+    assert_same_bits(_core.max_pool_grad(1, x, np.ones((1, 1), dtype), *geometry), np.zeros_like(x))
+    assert_same_bits(_core.max_pool_pick(1, x, x, *geometry), np.zeros((1, 1), dtype))
+
+
+# -- average ----------------------------------------------------------------------------------
+
+
+def check_average(
+    shape, kernel, stride, padding, ceil_mode, count_include_pad, divisor_override, dtype, dilation=1
+):
+    """The forward is exact: the sum of small integers has no error and the quotient is rounded once."""
+    axes = len(kernel)
+    geometry = kernel, stride, padding, ceil_mode, count_include_pad, divisor_override
+    context = (shape, geometry)
+    rng = generator(context)
+    x = small_integers(rng, shape, 100).astype(dtype)
+    expected = reference.avg_pool_forward(x, *geometry, dilation, axes=axes)
+    actual = _core.avg_pool_forward(axes, x, *geometry, dilation=dilation)
+    assert_exact(actual, expected, dtype, context)
+    # Multiples of every possible divisor: the gradient has no error either.
+    divisors = reference._AveragePool(shape[-axes:], *geometry, dilation).divisor
+    g = small_integers(rng, expected.shape) * (divisors if expected.size else 1)
+    grad = reference.avg_pool_grad(g, shape, *geometry, dilation, axes=axes)
+    actual = _core.avg_pool_grad(axes, g.astype(dtype), shape, *geometry, dilation=dilation)
+    assert_exact(actual, grad, dtype, context)
+
+
+@pytest.mark.parametrize("count_include_pad", [True, False])
+@pytest.mark.parametrize("divisor_override", [None, 1, 7, -3])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_average(family, divisor_override, count_include_pad, dtype, isa):
+    for case in without_dilation(FAMILIES[family]()):
+        check_average(*case, count_include_pad, divisor_override, dtype)
+
+
+@pytest.mark.parametrize("count_include_pad", [True, False])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_average_with_dilation(family, count_include_pad, dtype, isa):
+    for shape, kernel, stride, padding, dilation, ceil_mode in FAMILIES[family]()[::6]:
+        check_average(
+            shape, kernel, stride, padding, ceil_mode, count_include_pad, None, dtype, dilation=dilation
+        )
+
+
+def test_the_average_of_nothing_is_nan(dtype, isa):
+    x, geometry = np.array([[1, 2, 3]], dtype), (2, 1, ((1, 1),), False)
+    y = _core.avg_pool_forward(1, x, *geometry, False, None, dilation=4)
+    assert np.isnan(y).all()
+    assert y.shape == (1, 1)
+    assert _core.avg_pool_forward(1, x, *geometry, True, None, dilation=4).tolist() == [[0.0]]
+    grad = _core.avg_pool_grad(1, np.ones((1, 1), dtype), x.shape, *geometry, False, None, dilation=4)
+    assert_same_bits(grad, np.zeros_like(x))
+
+
+def test_average_of_floats_within_the_bound(dtype, isa, strict):
+    """gamma(n + 2) times the average of the absolute values."""
+    for shape, kernel, *rest in without_dilation([*axis_cases()[::3], *other_axes_cases()]):
+        x = generator(shape, kernel, "floats").standard_normal(shape).astype(dtype)
+        arguments = (kernel, *rest, True, None)
+        exact = reference.avg_pool_forward(x, *arguments, axes=len(kernel))
+        magnitude = reference.avg_pool_forward(np.abs(x), *arguments, axes=len(kernel))
+        bound = exact.dtype.type(gamma(int(np.prod(kernel)) + 2, dtype)) * magnitude
+        assert_within(_core.avg_pool_forward(len(kernel), x, *arguments), exact, bound, (shape, arguments))
+
+
+def test_average_gradient_is_the_adjoint(dtype, isa):
+    """<avg(x), g> = <x, avg_grad(g)>; the override of the divisor keeps everything an integer."""
+    for shape, kernel, stride, padding, ceil_mode in without_dilation(axis_cases()[::3]):
+        axes = len(kernel)
+        geometry = kernel, stride, padding, ceil_mode, True, 1
+        rng = generator(shape, "adjoint")
+        x = small_integers(rng, shape).astype(dtype)
+        y = _core.avg_pool_forward(axes, x, *geometry)
+        g = small_integers(rng, y.shape).astype(dtype)
+        grad = _core.avg_pool_grad(axes, g, shape, *geometry)
+        assert (y.astype(np.int64) * g.astype(np.int64)).sum() == (
+            x.astype(np.int64) * grad.astype(np.int64)
+        ).sum()
+
+
+def test_average_propagates_nan_and_infinity(dtype, isa):
+    for value in (np.nan, np.inf, -np.inf):
+        for width in range(3, 40):
+            x = np.ones((1, 1, 4, width), dtype)
+            x[0, 0, width % 4, width * 7 % width] = value
+            arguments = (3, 1, 1, False, True, None)
+            expected = reference.avg_pool_forward(x, *arguments, axes=2)
+            assert_exact(_core.avg_pool_forward(2, x, *arguments), expected, dtype, (value, width))
+
+
+# -- output sizes -----------------------------------------------------------------------------
+
+
+def windows_by_enumeration(size, kernel, stride, before, after, dilation, ceil_mode):
+    """Count windows one at a time.
+
+    A window that lies within the padded extent counts. In ceil mode so does one that runs over its end, if
+    the one before it did not reach the end and it starts before the padding after the input.
+    """
+    extent, count = dilation * (kernel - 1) + 1, 0
+    while True:
+        start = count * stride
+        inside = start + extent <= before + size + after
+        previous_end = start - stride + extent
+        over = ceil_mode and previous_end < before + size + after and start < before + size
+        if not (inside or over):
+            return count
+        count += 1
+
+
+@given(
+    size=st.integers(1, 20),
+    kernel=st.integers(1, 6),
+    stride=st.integers(1, 7),
+    before=st.integers(0, 5),
+    after=st.integers(0, 5),
+    dilation=st.integers(1, 3),
+    ceil_mode=st.booleans(),
+)
+@settings(max_examples=500)
+def test_output_size_by_enumeration(size, kernel, stride, before, after, dilation, ceil_mode):
+    padding = ((before, after),)
+    if not is_valid((size,), (kernel,), padding, (dilation,)):
+        return
+    x = np.zeros((1, 1, size), np.float32)
+    expected = windows_by_enumeration(size, kernel, stride, before, after, dilation, ceil_mode)
+    y = _core.max_pool_forward(1, x, kernel, stride, padding, dilation, ceil_mode)
+    assert y.shape == (1, 1, expected)
+    if dilation == 1:
+        y = _core.avg_pool_forward(1, x, kernel, stride, padding, ceil_mode, True, None)
+        assert y.shape == (1, 1, expected)
+
+
+@pytest.mark.parametrize(
+    ("size", "kernel", "stride", "padding", "expected"),
+    [
+        (5, 2, 2, 0, [1, 3, 4]),  # the last window holds one element
+        (5, 2, 3, 1, [0, 3]),  # a third would start in the padding after the input
+        (4, 3, 2, 1, [1, 3, 3]),
+        (3, 2, 4, 0, [1]),  # a window that starts beyond the end is none
+    ],
+)
+def test_ceil_mode_by_hand(size, kernel, stride, padding, expected):
+    x = np.arange(size, dtype=np.float32)[None]
+    y = _core.max_pool_forward(1, x, kernel, stride, padding, 1, True)
+    assert y.tolist() == [[float(v) for v in expected]]
+
+
+@pytest.mark.parametrize(
+    ("count_include_pad", "divisor_override", "expected"),
+    [
+        (True, None, [0 / 2, 3 / 2, 7 / 2]),
+        (False, None, [0 / 1, 3 / 2, 7 / 2]),
+        (True, 4, [0 / 4, 3 / 4, 7 / 4]),
+    ],
+)
+def test_average_by_hand(count_include_pad, divisor_override, expected):
+    x = np.arange(5, dtype=np.float32)[None]
+    y = _core.avg_pool_forward(1, x, 2, 2, 1, False, count_include_pad, divisor_override)
+    assert y.tolist() == [expected]
+
+
+# -- the forms that arguments may take, the same bits however it runs --------------------------
+
+
+def test_stride_defaults_to_the_kernel(dtype):
+    x = shuffled(generator("stride"), (2, 3, 9, 12)).astype(dtype)
+    for kernel in (2, 3, (2, 3), [3], [np.int8(3), 2]):
+        expected = _core.max_pool_forward(2, x, kernel, kernel, 0, 1, False)
+        assert_same_bits(_core.max_pool_forward(2, x, kernel, None, 0, 1, False), expected)
+        expected = _core.avg_pool_forward(2, x, kernel, kernel, 0, False, True, None)
+        assert_same_bits(_core.avg_pool_forward(2, x, kernel, None, 0, False, True, None), expected)
+
+
+@pytest.mark.parametrize("padding", ["valid", "same", "same_lower", "causal"])
+def test_named_paddings(padding, dtype, isa):
+    for kernel, stride, width in product((1, 2, 3, 4), (1, 2, 3), (8, 9, 10)):
+        x = shuffled(generator(width), (1, 2, 8, width)).astype(dtype)
+        geometry = (kernel, kernel), (stride, stride), padding
+        check_max(x, *geometry, (1, 1), False, dtype)
+        check_average(x.shape, *geometry, False, False, None, dtype)
+
+
+def test_out_is_filled_and_returned(dtype, isa):
+    x = shuffled(generator("out"), (2, 3, 9, 12)).astype(dtype)
+    for call in (
+        lambda **options: _core.max_pool_forward(2, x, 2, None, 0, 1, False, **options),
+        lambda **options: _core.avg_pool_forward(2, x, 2, None, 0, False, True, None, **options),
+    ):
+        expected = call()
+        out = np.full(expected.shape, np.nan, dtype)
+        assert call(out=out) is out
+        assert_same_bits(out, expected)
+
+
+def _calls(x, g):
+    """Every pool function on fixed geometry."""
+    geometry = (3, 2), (2, 1), ((1, 1), (0, 1)), (1, 2)
+    average = (3, 2), (2, 1), ((1, 1), (0, 1)), True, False, None
+    return {
+        "max_pool_forward": lambda x=x, **_: _core.max_pool_forward(2, x, *geometry, True),
+        "max_pool_grad": lambda x=x, g=g: _core.max_pool_grad(2, x, g, *geometry, True),
+        "max_pool_pick": lambda x=x, **_: _core.max_pool_pick(2, x, x, *geometry, True),
+        "avg_pool_forward": lambda x=x, **_: _core.avg_pool_forward(2, x, *average),
+    }
+
+
+@pytest.mark.parametrize(
+    "function", ["max_pool_forward", "max_pool_grad", "max_pool_pick", "avg_pool_forward"]
+)
+def test_same_bits_for_any_layout_and_number_of_threads(function, dtype, isa, layouts):
+    x = generator("pool layouts").standard_normal((3, 5, 20, 37)).astype(dtype)
+    y = _core.max_pool_forward(2, x, (3, 2), (2, 1), ((1, 1), (0, 1)), (1, 2), True)
+    g = generator("pool layouts of g").standard_normal(y.shape).astype(dtype)
+    call = _calls(x, g)[function]
+    expected = call()
+    for name, variant in layouts(x):
+        assert_same_bits(call(x=variant), expected, name)
+    for name, variant in layouts(g):
+        assert_same_bits(call(g=variant), expected, name)
+    for threads in (1, 2, 3, 7):
+        _core.set_num_threads(threads)
+        assert_same_bits(call(), expected, f"{threads} threads")
+
+
+def test_same_bits_on_every_isa(dtype):
+    x = generator("pool isas").standard_normal((3, 5, 20, 37)).astype(dtype)
+    y = _core.max_pool_forward(2, x, (3, 2), (2, 1), ((1, 1), (0, 1)), (1, 2), True)
+    g = generator("pool isas of g").standard_normal(y.shape).astype(dtype)
+    for name, call in _calls(x, g).items():
+        results = []
+        for isa in _core.available_isas():
+            _core.set_isa(isa)
+            results.append(call())
+        for result in results:
+            assert_same_bits(result, results[0], name)
