@@ -358,7 +358,8 @@ def test_embedding(seed, shape, rows, width, dtype, scaled, data):
         table,
     )
     max_norm = data.draw(st.sampled_from([0.0, 0.5, 1.0, float("inf")]))
-    order = data.draw(st.sampled_from([1.0, 2.0, 3.0, 0.0, float("inf")]))
+    # torch refuses the greatest of no numbers.
+    order = data.draw(st.sampled_from([1.0, 2.0, 3.0, 0.0] + [float("inf")] * (width > 0)))
     theirs = to_torch(table)
     expected = TF.embedding(to_torch(index), theirs, max_norm=max_norm, norm_type=order)
     actual = F.embedding(index, table, max_norm=max_norm, norm_type=order)
