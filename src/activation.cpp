@@ -13,17 +13,8 @@ std::int64_t product(Sizes::const_iterator begin, Sizes::const_iterator end) {
   return size;
 }
 
-std::int64_t size_of(const Input& input) {
+std::int64_t elements(const Input& input) {
   return product(input.shape.begin(), input.shape.end());
-}
-
-Activation take_activation(py::handle name, py::handle parameters) {
-  if (!py::isinstance<py::tuple>(parameters) && !py::isinstance<py::list>(parameters))
-    throw py::type_error("parameters: expected a tuple of floats, received " +
-                         py::str(py::type::handle_of(parameters).attr("__name__")).cast<std::string>());
-  std::vector<double> numbers;
-  for (const py::handle number : parameters) numbers.push_back(take_float(number, "parameters"));
-  return make_activation(take_str(name, "name"), numbers);
 }
 
 py::array forward(const Activation& activation, py::handle input, py::handle out) {
@@ -31,7 +22,7 @@ py::array forward(const Activation& activation, py::handle input, py::handle out
   py::array y = make_output(out, x.dtype, x.shape, {&x});
   void* const data = y.mutable_data();
   const py::gil_scoped_release release;
-  activation_forward(activation, x.dtype, size_of(x), x.data(), data);
+  activation_forward(activation, x.dtype, elements(x), x.data(), data);
   return y;
 }
 
@@ -41,7 +32,7 @@ py::array gradient(const Activation& activation, int order, py::handle input, py
   py::array result = make_output(py::none(), x.dtype, x.shape, {});
   void* const data = result.mutable_data();
   const py::gil_scoped_release release;
-  activation_grad(activation, order, x.dtype, size_of(x), x.data(), g.data(), data);
+  activation_grad(activation, order, x.dtype, elements(x), x.data(), g.data(), data);
   return result;
 }
 
@@ -63,7 +54,7 @@ ChannelShape prelu_shape(const Input& x, const Input& weight) {
     throw py::value_error("weight: expected shape () or (C,), received shape " + text(weight.shape));
   const std::int64_t weights = weight.shape.empty() ? 1 : weight.shape[0];
   const std::int64_t channels = x.shape.size() < 2 ? 1 : x.shape[1];
-  if (weights == 1) return {1, 1, size_of(x)};
+  if (weights == 1) return {1, 1, elements(x)};
   if (weights != channels)
     throw py::value_error("weight: expected shape (1,) or one weight for each of " +
                           std::to_string(channels) + " channels, received shape " + text(weight.shape));

@@ -124,6 +124,15 @@ std::string extents_expected(int axes) {
 
 }  // namespace
 
+Activation take_activation(py::handle name, py::handle parameters) {
+  if (!py::isinstance<py::tuple>(parameters) && !py::isinstance<py::list>(parameters))
+    throw py::type_error("parameters: expected a tuple of floats, received " +
+                         py::str(py::type::handle_of(parameters).attr("__name__")).cast<std::string>());
+  std::vector<double> numbers;
+  for (const py::handle number : parameters) numbers.push_back(take_float(number, "parameters"));
+  return make_activation(take_str(name, "name"), numbers);
+}
+
 std::string text(const Sizes& sizes) {
   std::ostringstream out;
   out << "(";

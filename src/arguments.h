@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "convnative/elementwise.h"
 #include "convnative/shape.h"
 #include "convnative/types.h"
 
@@ -75,6 +76,9 @@ Sizes take_shape(py::handle value, const char* argument);
 Extents take_extents(py::handle value, const char* argument, int axes, std::int64_t fill);
 // The padding specification: see convnative.functional.
 Padding take_padding(py::handle value, int axes);
+
+// The function of one number that goes by `name`.
+Activation take_activation(py::handle name, py::handle parameters);
 
 std::string text(const Sizes& sizes);
 

@@ -69,8 +69,15 @@ Sizes input_sizes(const ConvShape& shape) {
   return sizes;
 }
 
-ConvOptions options_with(py::handle algorithm) {
+ConvOptions options_with(py::handle algorithm, py::handle activation = py::none()) {
   ConvOptions options;
+  if (!activation.is_none()) {
+    if (!py::isinstance<py::tuple>(activation) || py::len(activation) != 2)
+      throw py::type_error("activation: expected None or (name, parameters), received " +
+                           py::repr(activation).cast<std::string>());
+    const auto pair = py::reinterpret_borrow<py::tuple>(activation);
+    options.activation = take_activation(pair[0], pair[1]);
+  }
   if (algorithm.is_none()) return options;
   options.algorithm = take_str(algorithm, "algorithm");
   // To the core no name means its own choice; here None does.
@@ -79,8 +86,7 @@ ConvOptions options_with(py::handle algorithm) {
 }
 
 py::array run(const ConvShape& shape, ConvOperation operation, DType dtype, ConvArrays arrays,
-              py::array result, py::handle algorithm) {
-  const ConvOptions options = options_with(algorithm);
+              py::array result, const ConvOptions& options) {
   arrays.result = result.mutable_data();
   const py::gil_scoped_release release;
   convolve(shape, operation, dtype, arrays, options);
@@ -89,7 +95,7 @@ py::array run(const ConvShape& shape, ConvOperation operation, DType dtype, Conv
 
 py::array conv_forward(py::handle axes_argument, py::handle input, py::handle weight, py::handle bias,
                        py::handle stride, py::handle padding, py::handle dilation, py::handle groups,
-                       py::handle padding_mode, py::handle out, py::handle algorithm) {
+                       py::handle padding_mode, py::handle out, py::handle algorithm, py::handle activation) {
   const int axes = take_axes(axes_argument);
   const Input x = take_array(input, "input");
   const Input w = take_array_like(weight, "weight", x);
@@ -100,7 +106,7 @@ py::array conv_forward(py::handle axes_argument, py::handle input, py::handle we
   py::array y = make_output(out, x.dtype, batched.strip(output_sizes(shape)), {&x, &w, b ? &*b : nullptr});
   return run(shape, ConvOperation::forward, x.dtype,
              {.input = x.data(), .weight = w.data(), .bias = b ? b->data() : nullptr}, std::move(y),
-             algorithm);
+             options_with(algorithm, activation));
 }
 
 py::array conv_grad_input(py::handle axes_argument, py::handle grad_output, py::handle weight,
@@ -115,7 +121,7 @@ py::array conv_grad_input(py::handle axes_argument, py::handle grad_output, py::
                                           padding_mode, {.input = "input_shape"});
   require_shape(g, batched.strip(output_sizes(shape)));
   return run(shape, ConvOperation::grad_input, g.dtype, {.weight = w.data(), .grad_output = g.data()},
-             make_output(py::none(), g.dtype, user_shape, {}), algorithm);
+             make_output(py::none(), g.dtype, user_shape, {}), options_with(algorithm));
 }
 
 py::array conv_grad_weight(py::handle axes_argument, py::handle grad_output, py::handle input,
@@ -131,7 +137,7 @@ py::array conv_grad_weight(py::handle axes_argument, py::handle grad_output, py:
                                           groups, padding_mode, {.weight = "weight_shape"});
   require_shape(g, batched.strip(output_sizes(shape)));
   return run(shape, ConvOperation::grad_weight, g.dtype, {.input = x.data(), .grad_output = g.data()},
-             make_output(py::none(), g.dtype, weight_sizes, {}), algorithm);
+             make_output(py::none(), g.dtype, weight_sizes, {}), options_with(algorithm));
 }
 
 py::array conv_transpose_forward(py::handle axes_argument, py::handle input, py::handle weight,
@@ -148,7 +154,7 @@ py::array conv_transpose_forward(py::handle axes_argument, py::handle input, py:
   py::array y = make_output(out, x.dtype, batched.strip(input_sizes(shape)), {&x, &w, b ? &*b : nullptr});
   return run(shape, ConvOperation::grad_input, x.dtype,
              {.weight = w.data(), .bias = b ? b->data() : nullptr, .grad_output = x.data()}, std::move(y),
-             algorithm);
+             options_with(algorithm));
 }
 
 py::array conv_transpose_grad_input(py::handle axes_argument, py::handle grad_output, py::handle weight,
@@ -165,7 +171,7 @@ py::array conv_transpose_grad_input(py::handle axes_argument, py::handle grad_ou
                                 dilation, {.input = "input_shape"});
   require_shape(g, batched.strip(input_sizes(shape)));
   return run(shape, ConvOperation::forward, g.dtype, {.input = g.data(), .weight = w.data()},
-             make_output(py::none(), g.dtype, user_shape, {}), algorithm);
+             make_output(py::none(), g.dtype, user_shape, {}), options_with(algorithm));
 }
 
 py::array conv_transpose_grad_weight(py::handle axes_argument, py::handle grad_output, py::handle input,
@@ -182,7 +188,7 @@ py::array conv_transpose_grad_weight(py::handle axes_argument, py::handle grad_o
                                 dilation, {.weight = "weight_shape"});
   require_shape(g, batched.strip(input_sizes(shape)));
   return run(shape, ConvOperation::grad_weight, g.dtype, {.input = g.data(), .grad_output = x.data()},
-             make_output(py::none(), g.dtype, weight_sizes, {}), algorithm);
+             make_output(py::none(), g.dtype, weight_sizes, {}), options_with(algorithm));
 }
 
 py::array grad_bias(py::handle axes_argument, py::handle grad_output) {
@@ -214,25 +220,26 @@ Sizes take_weight_shape(py::handle weight_shape) {
   return weight;
 }
 
-// What a plan says of itself.
-py::dict describe(const ConvShape& shape, ConvOperation operation, const std::string& operation_name,
-                  py::handle dtype_name, const Sizes& output, py::handle algorithm) {
-  const std::string dtype = take_str(dtype_name, "dtype");
+DType take_dtype(py::handle value) {
+  const std::string dtype = take_str(value, "dtype");
   if (dtype != "float32" && dtype != "float64")
     throw py::value_error("dtype: expected float32 or float64, received '" + dtype + "'");
-  const ConvOptions options = options_with(algorithm);
-  const ConvPlan plan(shape, operation, dtype == "float32" ? DType::float32 : DType::float64, options);
+  return dtype == "float32" ? DType::float32 : DType::float64;
+}
+
+// What a plan says of itself.
+py::dict describe(const ConvPlan& plan, const std::string& operation_name, const Sizes& output) {
   py::dict result;
   result["operation"] = operation_name;
-  result["dtype"] = dtype;
+  result["dtype"] = name(plan.dtype());
   result["output_shape"] = py::tuple(py::cast(output));
   result["algorithm"] = plan.algorithm();
   result["kernel"] = plan.kernel();
   result["reason"] = plan.reason();
   result["isa"] = name(plan.isa());
-  result["precision"] = name(options.precision);
+  result["precision"] = name(plan.precision());
   result["threads"] = plan.threads();
-  result["macs"] = shape.macs();
+  result["macs"] = plan.shape().macs();
   result["workspace_bytes"] = plan.workspace_bytes();
   result["packed_weight_bytes"] = plan.packed_weight_bytes();
   return result;
@@ -247,8 +254,8 @@ py::dict conv_explain(py::handle operation_name, py::handle dtype, py::handle in
   const Batched batched = with_batch(take_shape(input_shape, "input_shape"), "input_shape", axes);
   const ConvShape shape = take_conv_shape(axes, batched.sizes, weight, stride, padding, dilation, groups,
                                           padding_mode, {.input = "input_shape", .weight = "weight_shape"});
-  return describe(shape, take_operation(operation), operation, dtype, batched.strip(output_sizes(shape)),
-                  algorithm);
+  return describe(ConvPlan(shape, take_operation(operation), take_dtype(dtype), options_with(algorithm)),
+                  operation, batched.strip(output_sizes(shape)));
 }
 
 py::dict conv_transpose_explain(py::handle dtype, py::handle input_shape, py::handle weight_shape,
@@ -260,8 +267,78 @@ py::dict conv_transpose_explain(py::handle dtype, py::handle input_shape, py::ha
   const ConvShape shape =
       take_conv_transpose_shape(axes, batched.sizes, weight, stride, padding, output_padding, groups,
                                 dilation, {.input = "input_shape", .weight = "weight_shape"});
-  return describe(shape, ConvOperation::grad_input, "transposed forward", dtype,
-                  batched.strip(input_sizes(shape)), algorithm);
+  return describe(ConvPlan(shape, ConvOperation::grad_input, take_dtype(dtype), options_with(algorithm)),
+                  "transposed forward", batched.strip(input_sizes(shape)));
+}
+
+// A convolution, or a transposed one, whose weights are packed.
+class Prepared {
+ public:
+  Prepared(const ConvShape& shape, ConvOperation operation, const Input& weight,
+           const std::optional<Input>& bias, const Batched& batched, const ConvOptions& options)
+      : conv_(prepare(shape, operation, weight, bias, options)),
+        transposed_(operation == ConvOperation::grad_input),
+        input_(batched.strip(transposed_ ? output_sizes(shape) : input_sizes(shape))),
+        output_(batched.strip(transposed_ ? input_sizes(shape) : output_sizes(shape))) {}
+
+  py::array run(py::handle input, py::handle residual, py::handle out) const {
+    const Input x = take_array(input, "input");
+    const DType dtype = conv_.plan().dtype();
+    if (x.dtype != dtype)
+      throw py::type_error(std::string("input: expected ") + name(dtype) + ", received " + name(x.dtype));
+    require_shape(x, input_);
+    const std::optional<Input> r = take_optional(residual, "residual", x, output_);
+    py::array y = make_output(out, dtype, output_, {&x, r ? &*r : nullptr});
+    void* const data = y.mutable_data();
+    const py::gil_scoped_release release;
+    conv_.run(x.data(), r ? r->data() : nullptr, data);
+    return y;
+  }
+  py::dict explain() const {
+    return describe(conv_.plan(), transposed_ ? "transposed forward" : "forward", output_);
+  }
+  py::tuple input_shape() const { return py::tuple(py::cast(input_)); }
+  std::size_t bytes() const { return conv_.bytes(); }
+
+ private:
+  static PreparedConv prepare(const ConvShape& shape, ConvOperation operation, const Input& weight,
+                              const std::optional<Input>& bias, const ConvOptions& options) {
+    const void* const weights = weight.data();
+    const void* const biases = bias ? bias->data() : nullptr;
+    const py::gil_scoped_release release;
+    return {shape, operation, weight.dtype, weights, biases, options};
+  }
+
+  PreparedConv conv_;
+  bool transposed_;
+  Sizes input_, output_;
+};
+
+Prepared prepare_conv(py::handle axes_argument, py::handle input_shape, py::handle weight, py::handle bias,
+                      py::handle stride, py::handle padding, py::handle dilation, py::handle groups,
+                      py::handle padding_mode, py::handle activation, py::handle algorithm) {
+  const int axes = take_axes(axes_argument);
+  const Input w = take_array(weight, "weight");
+  const Batched batched = with_batch(take_shape(input_shape, "input_shape"), "input_shape", axes);
+  const ConvShape shape = take_conv_shape(axes, batched.sizes, w.shape, stride, padding, dilation, groups,
+                                          padding_mode, {.input = "input_shape"});
+  return {shape,   ConvOperation::forward,
+          w,       take_optional(bias, "bias", w, {shape.out_channels}),
+          batched, options_with(algorithm, activation)};
+}
+
+Prepared prepare_conv_transpose(py::handle axes_argument, py::handle input_shape, py::handle weight,
+                                py::handle bias, py::handle stride, py::handle padding,
+                                py::handle output_padding, py::handle groups, py::handle dilation,
+                                py::handle activation, py::handle algorithm) {
+  const int axes = take_axes(axes_argument);
+  const Input w = take_array(weight, "weight");
+  const Batched batched = with_batch(take_shape(input_shape, "input_shape"), "input_shape", axes);
+  const ConvShape shape =
+      take_conv_transpose_shape(axes, batched.sizes, w.shape, stride, padding, output_padding, groups,
+                                dilation, {.input = "input_shape"});
+  return {shape,   ConvOperation::grad_input,          w, take_optional(bias, "bias", w, {shape.in_channels}),
+          batched, options_with(algorithm, activation)};
 }
 
 py::list conv_algorithms() {
@@ -284,7 +361,7 @@ void bind_conv(py::module_& module) {
   using py::arg;
   module.def("conv_forward", &conv_forward, arg("axes"), arg("input"), arg("weight"), arg("bias"),
              arg("stride"), arg("padding"), arg("dilation"), arg("groups"), arg("padding_mode") = "zeros",
-             arg("out") = py::none(), arg("algorithm") = py::none());
+             arg("out") = py::none(), arg("algorithm") = py::none(), arg("activation") = py::none());
   module.def("conv_grad_input", &conv_grad_input, arg("axes"), arg("grad_output"), arg("weight"),
              arg("input_shape"), arg("stride"), arg("padding"), arg("dilation"), arg("groups"),
              arg("padding_mode") = "zeros", arg("algorithm") = py::none());
@@ -307,6 +384,17 @@ void bind_conv(py::module_& module) {
   module.def("conv_transpose_explain", &conv_transpose_explain, arg("dtype"), arg("input_shape"),
              arg("weight_shape"), arg("stride"), arg("padding"), arg("output_padding"), arg("groups"),
              arg("dilation"), arg("algorithm") = py::none());
+  py::class_<Prepared>(module, "PreparedConv")
+      .def("__call__", &Prepared::run, arg("input"), arg("residual") = py::none(), arg("out") = py::none())
+      .def("explain", &Prepared::explain)
+      .def_property_readonly("input_shape", &Prepared::input_shape)
+      .def_property_readonly("nbytes", &Prepared::bytes);
+  module.def("prepare_conv", &prepare_conv, arg("axes"), arg("input_shape"), arg("weight"), arg("bias"),
+             arg("stride"), arg("padding"), arg("dilation"), arg("groups"), arg("padding_mode") = "zeros",
+             arg("activation") = py::none(), arg("algorithm") = py::none());
+  module.def("prepare_conv_transpose", &prepare_conv_transpose, arg("axes"), arg("input_shape"),
+             arg("weight"), arg("bias"), arg("stride"), arg("padding"), arg("output_padding"), arg("groups"),
+             arg("dilation"), arg("activation") = py::none(), arg("algorithm") = py::none());
   module.def("conv_algorithms", &conv_algorithms, "Rows {name, operation, strict} in order of preference.");
 }
 

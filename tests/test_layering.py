@@ -18,7 +18,7 @@ LAYERS = {
     "simd": {"base"},
     "ref": {"base"},
     "gemm": {"base", "simd"},
-    "conv": {"base", "simd", "gemm", "ref"},
+    "conv": {"base", "simd", "gemm", "elementwise", "ref"},
     "pool": {"base", "simd", "ref"},
     "elementwise": {"base", "simd", "ref"},
     "normalization": {"base", "simd"},

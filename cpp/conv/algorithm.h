@@ -19,6 +19,8 @@ struct ConvProblem {
   Isa isa;
   Precision precision;
   int threads;  // at most this many
+  bool prepacked = false;
+  const Activation* activation = nullptr;
 };
 
 // One algorithm with its tile sizes for one problem. Immutable.
@@ -31,6 +33,8 @@ class ConvAlgorithm {
   virtual std::size_t workspace_bytes() const { return 0; }
   virtual void pack(const void* /*weight*/, void* /*packed*/) const {}
   virtual void run(const ConvArrays& arrays, const void* packed, void* workspace) const = 0;
+  // Whether `run` takes care of the epilogue (conv/epilogue.h); else the plan does, in a pass of its own.
+  virtual bool fuses_epilogue() const { return false; }
 };
 
 struct ConvAlgorithmEntry {

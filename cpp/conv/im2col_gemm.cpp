@@ -93,6 +93,14 @@ class ScatteredTile {
   void scatter(T* result, std::int64_t rows) const {
     for_each(rows, [&](std::int64_t place, std::int64_t index) { result[place] = buffer_[index]; });
   }
+  // Calls body for each stretch of neighbours in the result.
+  template <class Body>
+  void for_each_stretch(T* result, std::int64_t rows, Body body) const {
+    for (std::int64_t i = 0; i < rows; ++i)
+      for (std::int64_t run = 0; run < count_; ++run)
+        for (std::int64_t j = 0; j < (step_ == 1 ? 1 : runs_[run].length); ++j)
+          body(result + i * plane_ + runs_[run].place + j * step_, step_ == 1 ? runs_[run].length : 1);
+  }
 
  private:
   template <class Move>
@@ -276,6 +284,10 @@ void run_im2col_gemm(const Im2colGemm& gemm, const PointPlacement& placement,
                   neighbours ? placement.plane : max_columns, points,
                   start == nullptr ? nullptr : start + row, !starts});
         if (!neighbours) scattered.scatter(place, rows);
+        if (arrays.epilogue != nullptr && s >= steps - panel_count)
+          scattered.for_each_stretch(place, rows, [&](T* sums, std::int64_t count) {
+            arrays.epilogue->finish(*arrays.conv_arrays, sums, count);
+          });
         if (s + 1 < steps) prefetch_source(next, tile, tiles.parts);
       }
     }

@@ -18,6 +18,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "conv/epilogue.h"
 #include "conv/im2col_lattice.h"
 #include "convnative/types.h"
 #include "gemm/kernels.h"
@@ -49,6 +50,9 @@ struct Im2colGemmArrays {
   const T* start;   // groups * rows, or null for 0
   T* result;        // images x (groups * rows) x placement.plane
   bool accumulate;  // on top of what the result holds, in the place of start
+  // Finishes complete sums, or null. `conv_arrays`: what it reads and where the result begins.
+  const Epilogue<T>* epilogue = nullptr;
+  const ConvArrays* conv_arrays = nullptr;
 };
 
 template <class T>

@@ -23,6 +23,7 @@ class Im2colGemmForward final : public ConvAlgorithm {
                    problem.shape.output_plane(),
                    problem.shape.out_channels * problem.shape.output_plane()},
         kernels_(gemm_kernels<T>(problem.isa)),
+        epilogue_(problem),
         threads_(problem.threads),
         thread_bytes_(im2col_gemm_thread_bytes(gemm_, kernels_)) {}
 
@@ -35,14 +36,17 @@ class Im2colGemmForward final : public ConvAlgorithm {
   void run(const ConvArrays& arrays, const void* /*packed*/, void* workspace) const override {
     run_im2col_gemm<T>(gemm_, placement_,
                        {static_cast<const T*>(arrays.input), static_cast<const T*>(arrays.weight),
-                        static_cast<const T*>(arrays.bias), static_cast<T*>(arrays.result), false},
+                        static_cast<const T*>(arrays.bias), static_cast<T*>(arrays.result), false,
+                        epilogue_.wanted(arrays) ? &epilogue_ : nullptr, &arrays},
                        kernels_, threads_, workspace);
   }
+  bool fuses_epilogue() const override { return true; }
 
  private:
   Im2colGemm gemm_;
   PointPlacement placement_;
   const GemmKernels<T>& kernels_;
+  Epilogue<T> epilogue_;
   int threads_;
   std::size_t thread_bytes_;
 };

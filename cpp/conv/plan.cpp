@@ -2,8 +2,10 @@
 #include <stdexcept>
 
 #include "base/aligned_buffer.h"
+#include "base/checked.h"
 #include "base/parallel.h"
 #include "conv/algorithm.h"
+#include "conv/epilogue.h"
 #include "convnative/conv.h"
 #include "convnative/runtime.h"
 #include "gemm/blocking.h"
@@ -15,6 +17,19 @@ const char* why_not(const ConvAlgorithmEntry& entry, const ConvProblem& problem)
   if (problem.precision == Precision::strict && !entry.strict)
     return "strict precision wants each output to be one sum";
   return entry.why_not(problem);
+}
+
+// The epilogue in a pass of its own.
+template <class T>
+void finish(const ConvProblem& problem, const ConvArrays& arrays) {
+  const Epilogue<T> epilogue(problem);
+  const std::int64_t size = problem.operation == ConvOperation::forward ? problem.shape.output_size()
+                                                                        : problem.shape.input_size();
+  constexpr std::int64_t block = 16 * 1024;
+  parallel_for(ceil_div(size, block), problem.threads, [&](std::int64_t task, int) {
+    epilogue.finish(arrays, static_cast<T*>(arrays.result) + task * block,
+                    std::min(block, size - task * block));
+  });
 }
 
 }  // namespace
@@ -36,8 +51,10 @@ ConvOptions::ConvOptions()
 
 ConvPlan::ConvPlan(const ConvShape& shape, ConvOperation operation, DType dtype, const ConvOptions& options)
     : shape_(shape), operation_(operation), dtype_(dtype), options_(options) {
+  if (operation == ConvOperation::grad_weight && options.activation)
+    throw std::invalid_argument("activation: not for grad_weight");
   threads_ = std::min(options.threads, threads_for(static_cast<double>(shape.macs()), macs_per_thread));
-  const ConvProblem problem{shape, operation, dtype, options.isa, options.precision, threads_};
+  const ConvProblem problem = this->problem();
   for (const ConvAlgorithmEntry& entry : conv_algorithms()) {
     const bool forced = options.algorithm == entry.name;
     if (entry.operation != operation || !(forced || options.algorithm.empty())) continue;
@@ -56,6 +73,17 @@ ConvPlan::ConvPlan(const ConvShape& shape, ConvOperation operation, DType dtype,
                               ", received '" + options.algorithm + "'");
 }
 
+ConvProblem ConvPlan::problem() const {
+  return {shape_,
+          operation_,
+          dtype_,
+          options_.isa,
+          options_.precision,
+          threads_,
+          options_.prepacked,
+          options_.activation ? &*options_.activation : nullptr};
+}
+
 const char* ConvPlan::algorithm() const {
   return algorithm_->name();
 }
@@ -64,7 +92,7 @@ std::string ConvPlan::kernel() const {
 }
 std::string ConvPlan::reason() const {
   // Told on request: a plan is made in every call.
-  const ConvProblem problem{shape_, operation_, dtype_, options_.isa, options_.precision, threads_};
+  const ConvProblem problem = this->problem();
   std::string text;
   for (const ConvAlgorithmEntry& entry : conv_algorithms()) {
     if (entry.operation != operation_) continue;
@@ -87,6 +115,11 @@ void ConvPlan::pack(const void* weight, void* packed) const {
 }
 void ConvPlan::run(const ConvArrays& arrays, const void* packed, void* workspace) const {
   algorithm_->run(arrays, packed, workspace);
+  if (algorithm_->fuses_epilogue() || !(options_.activation || arrays.residual != nullptr)) return;
+  if (dtype_ == DType::float32)
+    finish<float>(problem(), arrays);
+  else
+    finish<double>(problem(), arrays);
 }
 
 void convolve(const ConvShape& shape, ConvOperation operation, DType dtype, const ConvArrays& arrays,

@@ -27,6 +27,7 @@
 #include "base/cpu.h"
 #include "base/parallel.h"
 #include "conv/algorithm.h"
+#include "conv/epilogue.h"
 #include "conv/winograd_kernels.h"
 #include "gemm/blocking.h"
 #include "gemm/kernels.h"
@@ -122,6 +123,7 @@ class Winograd final : public ConvAlgorithm {
         p_(problem),
         kernels_(kernels),
         gemm_(gemm_kernels<T>(problem.isa)),
+        epilogue_(problem),
         threads_(problem.threads),
         tiles_(p_, kernels.outputs),
         panels_(ceil_div(p_.out_channels, gemm_.lanes), gemm_.max_vectors),
@@ -139,6 +141,7 @@ class Winograd final : public ConvAlgorithm {
     return static_cast<std::size_t>(p_.groups * group_weights()) * sizeof(T);
   }
   std::size_t workspace_bytes() const override { return thread_bytes() * static_cast<std::size_t>(threads_); }
+  bool fuses_epilogue() const override { return true; }
 
   void pack(const void* weight, void* packed) const override {
     const std::int64_t chunks = ceil_div(p_.in_channels, packed_channels);
@@ -169,6 +172,7 @@ class Winograd final : public ConvAlgorithm {
                         ? nullptr
                         : static_cast<const T*>(arrays.bias) + block.group * p_.out_channels;
       block.result = static_cast<T*>(arrays.result);
+      block.arrays = epilogue_.wanted(arrays) ? &arrays : nullptr;
       transform_input(block);
       for (std::int64_t panel = 0; panel < panels_.parts; ++panel) {
         multiply(block, panel, static_cast<const T*>(packed) + block.group * group_weights());
@@ -185,6 +189,7 @@ class Winograd final : public ConvAlgorithm {
     T *v, *m, *scratch;
     const T *source, *weight, *start;
     T* result;
+    const ConvArrays* arrays;  // for the epilogue; null: none
   };
 
   // Neighbouring tiles of one row of tiles.
@@ -331,6 +336,10 @@ class Winograd final : public ConvAlgorithm {
             block.scratch};
         if (!kernels_.transform_output(outputs))
           for (std::int64_t c = 0; c < channels; ++c) repair(block, run, outputs, channel, c);
+        if (block.arrays == nullptr) continue;
+        for (std::int64_t c = 0; c < channels; ++c)
+          for (std::int64_t i = 0; i < outputs.rows; ++i)
+            epilogue_.finish(*block.arrays, output + c * plane + i * p_.out_width, outputs.columns);
       }
     });
   }
@@ -361,6 +370,7 @@ class Winograd final : public ConvAlgorithm {
   Problem p_;
   const WinogradKernels<T>& kernels_;
   const GemmKernels<T>& gemm_;
+  Epilogue<T> epilogue_;
   int threads_;
   Tiles tiles_;
   EvenSplit panels_, blocks_;
@@ -384,7 +394,7 @@ double cycles(const ConvProblem& problem, const WinogradKernels<float>& kernels)
   const double weights = frequencies * in_channels * out_vectors;  // vectors of U
   const double products = tiles * weights / 2;
   const double transforms = tiles * frequencies * (in_vectors + out_vectors) * 8.6;
-  const double packing = weights * 14;
+  const double packing = problem.prepacked ? 0 : weights * 14;
   const double streaming = blocks * weights * gemm.lanes * sizeof(float) / 23;
   return static_cast<double>(p.groups) * (products + transforms + packing + streaming);
 }

@@ -58,14 +58,20 @@ void exp_columns(std::int64_t size, const T* x, const T* shift, T* result) {
   map(size, x, shift, result, [](Reg at, Reg by) { return Math<T>::exp(at - by); });
 }
 
+template <class T>
+void add(std::int64_t size, const T* a, const T* b, T* result) {
+  using Reg = typename Vec<T>::Reg;
+  map(size, a, b, result, [](Reg at, Reg by) { return at + by; });
+}
+
 template <class T, class F>
 constexpr ElementwiseKernel<T> row{F::name, F::parameters, F::cost, value<T, F>, grad<T, F>, second<T, F>};
 
 template <class T, template <class> class... F>
 struct Table {
   static constexpr ElementwiseKernel<T> rows[] = {row<T, F<T>>...};
-  static constexpr ElementwiseKernels<T> kernels{Isa::CONVNATIVE_ISA, rows, static_cast<int>(sizeof...(F)),
-                                                 exp_row<T>, exp_columns<T>};
+  static constexpr ElementwiseKernels<T> kernels{
+      Isa::CONVNATIVE_ISA, rows, static_cast<int>(sizeof...(F)), exp_row<T>, exp_columns<T>, add<T>};
 };
 
 template <class T>

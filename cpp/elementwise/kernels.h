@@ -5,8 +5,8 @@
 //   grad    result[i] = f'(x[i]) g[i]
 //   second  result[i] = f''(x[i]) g[i]
 //
-// for i < size. Besides, the exponentials of softmax: exp(x[i] - shift), with one shift or one per element. No
-// alignment is required; the result may be one of the arguments.
+// for i < size. Besides, the exponentials of softmax: exp(x[i] - shift), with one shift or one per element; and
+// a[i] + b[i]. No alignment is required; the result may be one of the arguments.
 #pragma once
 
 #include <cstdint>
@@ -32,6 +32,7 @@ struct ElementwiseKernels {
   int table_size;
   void (*exp_row)(std::int64_t size, const T* x, T shift, T* result);
   void (*exp_columns)(std::int64_t size, const T* x, const T* shift, T* result);
+  void (*add)(std::int64_t size, const T* a, const T* b, T* result);
 };
 
 template <class T>

@@ -22,6 +22,7 @@ def conv_forward(
     padding_mode: Any = "zeros",
     out: Any = None,
     algorithm: str | None = None,
+    activation: tuple[str, tuple[float, ...]] | None = None,
 ) -> ndarray: ...
 def conv_grad_input(
     axes: int,
@@ -108,6 +109,41 @@ def conv_transpose_explain(
     dilation: Any,
     algorithm: str | None = None,
 ) -> dict[str, Any]: ...
+def prepare_conv(
+    axes: int,
+    input_shape: Any,
+    weight: Any,
+    bias: Any,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    groups: Any,
+    padding_mode: Any = "zeros",
+    activation: tuple[str, tuple[float, ...]] | None = None,
+    algorithm: str | None = None,
+) -> PreparedConv: ...
+def prepare_conv_transpose(
+    axes: int,
+    input_shape: Any,
+    weight: Any,
+    bias: Any,
+    stride: Any,
+    padding: Any,
+    output_padding: Any,
+    groups: Any,
+    dilation: Any,
+    activation: tuple[str, tuple[float, ...]] | None = None,
+    algorithm: str | None = None,
+) -> PreparedConv: ...
+
+class PreparedConv:
+    def __call__(self, input: Any, residual: Any = None, out: Any = None) -> ndarray: ...
+    def explain(self) -> dict[str, Any]: ...
+    @property
+    def input_shape(self) -> tuple[int, ...]: ...
+    @property
+    def nbytes(self) -> int: ...
+
 def conv_algorithms() -> list[dict[str, Any]]: ...
 
 # Dense products: src/dense.cpp

@@ -12,6 +12,7 @@ import numpy as np
 
 from . import _core, functional, shapes
 from ._checks import choice, float_dtype, integer
+from .functional._prepared import PreparedConv
 
 if TYPE_CHECKING:
     import inspect
@@ -219,7 +220,8 @@ def explain(function: Callable[..., Any], /, *args: Any, dtype: Any = None, **kw
     ----------
     function : callable
         Of `convnative.functional`. The convolutions and their gradients choose between algorithms, pools
-        between kernels; the other functions have one way each, of which the sizes are told.
+        between kernels; the other functions have one way each, of which the sizes are told. Or a
+        `convnative.nn.PreparedConv`, without further arguments.
     *args, **kwargs
         Arguments as for `function`. In the place of an array its shape may be given.
     dtype : float32 or float64, optional
@@ -247,6 +249,8 @@ def explain(function: Callable[..., Any], /, *args: Any, dtype: Any = None, **kw
     """
     import inspect
 
+    if isinstance(function, PreparedConv):
+        return Explanation(function.facts())
     if function in _pools():
         return _explain_pool(function, inspect.signature(function).bind(*args, **kwargs), dtype)
     if function not in _CONVOLUTIONS:

@@ -14,13 +14,18 @@
 //   grad_weight  grad_weight = its adjoint in weight, applied to grad_output
 //
 // grad_input with a bias is the transposed convolution: see make_conv_transpose_shape.
+//
+// An epilogue may follow the sums of forward and grad_input: result = activation(sums + residual), the same
+// bits as in passes of their own.
 #pragma once
 
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "convnative/elementwise.h"
 #include "convnative/shape.h"
 #include "convnative/types.h"
 
@@ -36,6 +41,8 @@ struct ConvOptions {
   Precision precision;
   int threads;
   std::string algorithm;
+  bool prepacked = false;  // packed weights serve many runs: packing counts for nothing in the choice
+  std::optional<Activation> activation;  // not for grad_weight
 
   ConvOptions();  // the process-wide settings
 };
@@ -46,10 +53,12 @@ struct ConvArrays {
   const void* weight = nullptr;       // read by forward and grad_input
   const void* bias = nullptr;         // per channel of the result of forward or grad_input; may be null
   const void* grad_output = nullptr;  // read by grad_input and grad_weight
+  const void* residual = nullptr;     // of the result's shape, added to it; not for grad_weight; may be null
   void* result = nullptr;             // output, grad_input or grad_weight; overlaps none of the others
 };
 
 class ConvAlgorithm;
+struct ConvProblem;
 
 class ConvPlan {
  public:
@@ -60,6 +69,7 @@ class ConvPlan {
   ConvOperation operation() const { return operation_; }
   DType dtype() const { return dtype_; }
   Isa isa() const { return options_.isa; }
+  Precision precision() const { return options_.precision; }
   int threads() const { return threads_; }
   const char* algorithm() const;
   // The micro-kernel that does most of the work, and why this algorithm was chosen over those before it.
@@ -75,12 +85,33 @@ class ConvPlan {
   void run(const ConvArrays& arrays, const void* packed, void* workspace) const;
 
  private:
+  ConvProblem problem() const;
+
   ConvShape shape_;
   ConvOperation operation_;
   DType dtype_;
   ConvOptions options_;
   int threads_ = 1;
   std::shared_ptr<const ConvAlgorithm> algorithm_;
+};
+
+// A plan with weights of its own, packed: later changes of the caller's do not reach it. Immutable.
+class PreparedConv {
+ public:
+  // forward or grad_input, in which case it is the transposed convolution. `bias` may be null.
+  PreparedConv(const ConvShape& shape, ConvOperation operation, DType dtype, const void* weight,
+               const void* bias, ConvOptions options = {});
+  ~PreparedConv();
+  PreparedConv(PreparedConv&&) noexcept;
+
+  const ConvPlan& plan() const;
+  std::size_t bytes() const;  // that it holds
+  // `input`: what the operation is applied to. Allocates the workspace; throws std::bad_alloc before any write.
+  void run(const void* input, const void* residual, void* result) const;
+
+ private:
+  struct State;
+  std::unique_ptr<const State> state_;
 };
 
 // Makes a plan, allocates packed weights and workspace, and runs it. Throws std::bad_alloc before any write.

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 
 namespace convnative {
@@ -24,6 +25,11 @@ using Extents = std::array<std::int64_t, max_axes>;
 
 constexpr std::int64_t volume(const Extents& extents) {
   return extents[0] * extents[1] * extents[2];
+}
+
+// In bytes.
+constexpr std::size_t size_of(DType dtype) {
+  return dtype == DType::float32 ? sizeof(float) : sizeof(double);
 }
 
 const char* name(DType dtype);

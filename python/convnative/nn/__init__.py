@@ -5,6 +5,7 @@ The names, arguments, defaults, parameter names, shapes and initial values are t
 that state dicts move between the two unchanged.
 """
 
+from ..functional._prepared import PreparedConv
 from ._activation import (
     CELU,
     ELU,
@@ -207,6 +208,7 @@ __all__ = [
     "ParameterList",
     "PixelShuffle",
     "PixelUnshuffle",
+    "PreparedConv",
     "ReLU",
     "ReLU6",
     "ReflectionPad1d",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,7 +11,10 @@ from .._checks import choice, float_dtype, integer, real
 from ._module import Module
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .._typing import Array, DType
+    from ..functional._prepared import ActivationRow
 
 
 class ReLU(Module):
@@ -589,3 +592,19 @@ class Softmax2d(Module):
 
 def _axis(dim: int) -> int:
     return integer("dim", dim, -64)  # NumPy's largest number of axes
+
+
+# Exact types: the forward of a subclass may be another.
+_EPILOGUES: dict[type[Module], Callable[[Any], ActivationRow]] = {
+    ReLU: lambda _: ("relu", ()),
+    ReLU6: lambda _: ("hardtanh", (0.0, 6.0)),
+    LeakyReLU: lambda layer: ("leaky_relu", (layer.negative_slope,)),
+    Hardswish: lambda _: ("hardswish", ()),
+    SiLU: lambda _: ("silu", ()),
+}
+
+
+def epilogue(module: Module) -> ActivationRow | None:
+    """Return the activation that a convolution can apply in its own pass in place of `module`, or None."""
+    row = _EPILOGUES.get(type(module))
+    return row and row(module)

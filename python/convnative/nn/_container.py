@@ -9,14 +9,18 @@ from collections.abc import Iterable, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import autograd.numpy as anp
+import numpy as np
 
 from .._checks import integer
+from ._activation import epilogue
+from ._conv import Conv1d, Conv2d, Conv3d
 from ._module import Module, Parameter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from .._typing import Array
+    from ..functional._prepared import ActivationRow
 
     Pairs = Mapping[str, Any] | Iterable[tuple[str, Any]]
     SequenceT = TypeVar("SequenceT", bound="_ModuleSequence")
@@ -117,9 +121,22 @@ class _ModuleSequence(Module):
         return next(itertools.islice(self._modules, self._position(index), None))
 
 
+def _common_pass(module: Any, following: Module, input: Any) -> ActivationRow | None:
+    """Return the activation that `module` can apply in place of `following`, or None."""
+    if type(module) not in (Conv1d, Conv2d, Conv3d) or module.training or following.training:
+        return None
+    arrays = (input, module.weight) if module.bias is None else (input, module.weight, module.bias)
+    if any(type(array) is not np.ndarray for array in arrays):  # autograd or a summary follows it
+        return None
+    return epilogue(following)
+
+
 class Sequential(_ModuleSequence):
     """
     Modules that run one after the other.
+
+    In evaluation mode (``eval()``) a convolution layer followed by a ReLU, ReLU6, LeakyReLU, Hardswish or
+    SiLU layer runs with it in one pass over memory; the result has the same bits.
 
     It has the methods of a list: indices, slices (with the names that the modules had), ``append``,
     ``extend``, ``insert``, ``pop``, ``del``, ``+`` and ``*``.
@@ -150,8 +167,15 @@ class Sequential(_ModuleSequence):
 
     def forward(self, input: Any) -> Any:
         """Pass `input` through all modules."""
-        for module in self._modules.values():
-            input = module(input)
+        rest = list(self._modules.values())
+        while rest:
+            module = rest.pop(0)
+            activation = _common_pass(module, rest[0], input) if rest else None
+            if activation is None:
+                input = module(input)
+            else:
+                input = module.forward_activated(input, activation)
+                del rest[0]
         return input
 
     def __add__(self, other: Sequential) -> Sequential:

@@ -11,14 +11,18 @@ from .. import functional as F
 from .. import init
 from .._checks import choice, float_dtype, integer
 from .._random import generator
+from ..functional._prepared import conv_activated, prepare_conv
 from ..shapes import normalize_padding, normalize_size
+from ._activation import epilogue
 from ._lazy import LazyLayer
 from ._module import Module
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from .._typing import Array, DType, Padding, PaddingMode, RandomSource, Size
+    from ..functional._conv_primitives import Config
+    from ..functional._prepared import ActivationRow, PreparedConv
 
 _PADDING_MODES = ("zeros", "reflect", "replicate", "circular", "symmetric")
 
@@ -65,6 +69,50 @@ class ConvBase(Module):
         self.register_parameter(
             "bias", init.uniform(biases, -bound, bound, dtype=dtype, rng=rng) if bias else None
         )
+
+    def prepare(self, input_shape: Sequence[int], *, activation: Module | None = None) -> PreparedConv:
+        """
+        Pack the weights once, for many inputs of one shape.
+
+        Parameters
+        ----------
+        input_shape : sequence of int
+            (N, C, *spatial) or (C, *spatial).
+        activation : ReLU, ReLU6, LeakyReLU, Hardswish or SiLU layer, optional
+            Applied to the result in the same pass.
+
+        Returns
+        -------
+        PreparedConv
+            A function of an input, and of an array to add before the activation. It owns a copy of the
+            weights as they are now: prepare again after changing them.
+
+        Raises
+        ------
+        TypeError
+            If `activation` is something else.
+        ValueError
+            If the shape does not fit the layer.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from convnative import nn
+        >>> prepared = nn.Conv1d(3, 8, 5).prepare((2, 3, 9), activation=nn.ReLU())
+        >>> prepared(np.zeros((2, 3, 9), np.float32)).shape
+        (2, 8, 5)
+        """
+        self._require_parameters()
+        row = None if activation is None else epilogue(activation)
+        if activation is not None and row is None:
+            raise TypeError(
+                "activation: expected a ReLU, ReLU6, LeakyReLU, Hardswish or SiLU layer, "
+                f"received {type(activation).__name__}"
+            )
+        return self._prepare(input_shape, row)
+
+    def _prepare(self, input_shape: Sequence[int], activation: ActivationRow | None) -> PreparedConv:
+        raise NotImplementedError
 
     def extra_repr(self) -> str:
         """Return the settings for `repr`: those of torch, in torch's form."""
@@ -122,6 +170,16 @@ class _ConvNd(ConvBase):
             self.groups,
             padding_mode=self.padding_mode,
         )
+
+    def forward_activated(self, input: Array, activation: ActivationRow) -> Array:
+        """Apply the layer and then an activation, in one pass. All arrays are plain, none is traced."""
+        return conv_activated(input, self.weight, self.bias, self._config(), activation)
+
+    def _config(self) -> Config:
+        return self._axes, self.stride, self.padding, self.dilation, self.groups, self.padding_mode
+
+    def _prepare(self, input_shape: Sequence[int], activation: ActivationRow | None) -> PreparedConv:
+        return prepare_conv(input_shape, self.weight, self.bias, self._config(), activation)
 
     def extra_repr(self) -> str:
         """Return the settings for `repr`: those of torch, in torch's form."""

@@ -8,6 +8,7 @@ import numpy as np
 
 from .. import functional as F
 from .._checks import choice
+from ..functional._prepared import prepare_conv_transpose
 from ..shapes import conv_transpose_output_size, normalize_padding, normalize_size
 from ._conv import ConvBase, LazyConvBase
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from .._typing import Array, DType, Padding, RandomSource, Size
+    from ..functional._prepared import ActivationRow, PreparedConv
 
 
 class _ConvTransposeNd(ConvBase):
@@ -54,6 +56,10 @@ class _ConvTransposeNd(ConvBase):
         return self._function(
             input, self.weight, self.bias, self.stride, self.padding, padding, self.groups, self.dilation
         )
+
+    def _prepare(self, input_shape: Sequence[int], activation: ActivationRow | None) -> PreparedConv:
+        config = self._axes, self.stride, self.padding, self.output_padding, self.groups, self.dilation
+        return prepare_conv_transpose(input_shape, self.weight, self.bias, config, activation)
 
     def _output_padding(self, input: Array, output_size: Sequence[int]) -> tuple[int, ...]:
         axes = self._axes
