@@ -1,5 +1,8 @@
 """What a plan says of itself: its output, its memory and the cost of making it."""
 
+import os
+import subprocess
+import sys
 import time
 from itertools import product
 
@@ -59,3 +62,31 @@ def test_making_a_plan_is_cheap_whatever_the_sizes(operation, dtype):
         start = time.perf_counter()
         explain(operation, dtype, *shapes, stride=stride, padding=padding, dilation=dilation)
         assert time.perf_counter() - start < 0.1, (size, kernel, stride, dilation)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    not sys.platform.startswith("linux")
+    or os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") < 4 * 2**30,
+    reason="needs /proc and 4 GiB of memory",
+)
+def test_peak_memory_of_a_large_image():
+    """Besides input, output and weights at most 16 MiB."""
+    program = """
+import sys
+import numpy as np
+import convnative as cn
+def peak():
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM"))
+w, b = np.ones((64, 64, 3, 3), np.float32), np.ones(64, np.float32)
+small = np.ones((1, 64, 300, 300), np.float32)
+cn.functional.conv2d(small, w, b, padding=1)  # threads and their stacks are there from now on
+x = np.full((1, 64, 2048, 2048), 0.5, np.float32)
+before = peak()
+y = cn.functional.conv2d(x, w, b, padding=1)
+assert abs(y[0, 0, 1, 1] - (64 * 9 * 0.5 + 1)) < 1e-2
+print(peak() - before - y.nbytes)
+"""
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert int(run.stdout) <= 16 * MEBIBYTE
