@@ -297,6 +297,38 @@ void test_same_bits_for_any_threads() {
   }
 }
 
+// A prepared convolution is its plan, then the residual, then the activation, and keeps its weights.
+void test_prepared() {
+  Random random(7);
+  ConvParameters parameters;
+  parameters.padding.before = parameters.padding.after = {0, 1, 1};
+  const ConvShape shape = make_conv_shape(2, {2, 20, 11, 13}, {17, 20, 3, 3}, parameters);
+  const auto input = random.integers<float>(shape.input_size());
+  auto weight = random.integers<float>(shape.weight_size());
+  const auto bias = random.integers<float>(shape.out_channels);
+  const auto residual = random.integers<float>(shape.output_size());
+  for (const auto& [algorithm, strict] : conv_algorithm_names(ConvOperation::forward)) {
+    ConvOptions options;
+    options.algorithm = algorithm;
+    if (!applies<float>(shape, ConvOperation::forward, options)) continue;
+    auto expected = run(shape, ConvOperation::forward, options, input, weight, bias, {});
+    for (std::size_t i = 0; i < expected.size(); ++i) expected[i] = std::max(expected[i] + residual[i], 0.0f);
+    options.activation = make_activation("relu", {});
+    const PreparedConv prepared(shape, ConvOperation::forward, DType::float32, weight.data(), bias.data(),
+                                options);
+    CHECK(prepared.bytes() >= weight.size() * sizeof(float));
+    const auto kept = weight;
+    std::fill(weight.begin(), weight.end(), 0.0f);
+    std::vector<float> result(expected.size());
+    prepared.run(input.data(), residual.data(), result.data());
+    CHECK(result == expected);
+    weight = kept;
+  }
+  ConvOptions options;
+  options.activation = make_activation("relu", {});
+  CHECK_THROWS(std::invalid_argument, ConvPlan(shape, ConvOperation::grad_weight, DType::float32, options));
+}
+
 void test_unknown_algorithm() {
   const ConvShape shape = make_conv_shape(1, {1, 1, 5}, {1, 1, 3}, {});
   ConvOptions options;
@@ -312,6 +344,7 @@ void test_conv() {
   test_winograd_shapes();
   test_winograd_not_finite();
   test_same_bits_for_any_threads();
+  test_prepared();
   test_unknown_algorithm();
 }
 
