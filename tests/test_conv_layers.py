@@ -1,6 +1,7 @@
 """Convolution layers: modes and axes, layers that learn their channels, separable convolutions."""
 
 import copy
+import inspect
 import pickle
 
 import numpy as np
@@ -77,6 +78,9 @@ LAZY = [
     (nn.LazyConvTranspose2d, nn.ConvTranspose2d, (6, 3, 2, 1, 1, 2), (2, 4, 5, 6)),
     (nn.LazyConvTranspose3d, nn.ConvTranspose3d, (6, 2), (4, 5, 4, 3)),
     (nn.LazyLinear, nn.Linear, (6,), (2, 3, 4)),
+    (nn.LazyBatchNorm1d, nn.BatchNorm1d, (1e-3,), (2, 4)),
+    (nn.LazyBatchNorm2d, nn.BatchNorm2d, (), (2, 4, 5, 6)),
+    (nn.LazyBatchNorm3d, nn.BatchNorm3d, (1e-3, None), (2, 4, 5, 4, 3)),
 ]
 
 
@@ -87,18 +91,25 @@ def lazy(request):
     return lambda **options: make(*arguments, **options), plain, arguments, floats(*shape)
 
 
+def seeded(layer_class, seed):
+    """The option for the source of the initial weights, of layers that draw any."""
+    return {"rng": seed} if "rng" in inspect.signature(layer_class).parameters else {}
+
+
 def test_the_first_call_makes_the_plain_layer(lazy):
     make, plain, arguments, x = lazy
-    layer, expected = make(rng=5), plain(4, *arguments, rng=5)
+    seed = seeded(plain, 5)
+    layer, expected = make(**seed), plain(4, *arguments, **seed)
     assert isinstance(layer, plain)
     layer.note = "kept"
     layer.eval()
+    expected.eval()
     np.testing.assert_array_equal(layer(x), expected(x))
     assert type(layer) is plain
     assert repr(layer) == repr(expected)
     assert layer.note == "kept"
     assert not layer.training
-    assert {**layer.__dict__, "training": True}.keys() == {**expected.__dict__, "note": 0}.keys()
+    assert layer.__dict__.keys() == {**expected.__dict__, "note": 0}.keys()
     for name, array in expected.state_dict().items():
         np.testing.assert_array_equal(layer.state_dict()[name], array)
 
@@ -137,7 +148,7 @@ def test_parameters_do_not_exist_before(lazy):
 
 def test_a_lazy_layer_can_be_copied(lazy):
     make, plain, *_, x = lazy
-    layer = make(rng=1)
+    layer = make(**seeded(plain, 1))
     for twin in (copy.deepcopy(layer), pickle.loads(pickle.dumps(layer))):
         assert repr(twin) == repr(layer)
         assert twin(x).shape[0] == x.shape[0] or x.ndim == 4
@@ -150,6 +161,36 @@ def test_a_lazy_layer_shows_no_channels():
         "LazyConv2d(0, 6, kernel_size=(3, 3), stride=(1, 1), groups=3)"
     )
     assert repr(nn.LazyLinear(3)) == "LazyLinear(in_features=0, out_features=3, bias=True)"
+
+
+def test_lazy_norms_track_from_the_first_batch_on():
+    layer, expected = nn.LazyBatchNorm1d(), nn.BatchNorm1d(4)
+    x = floats(8, 4)
+    for _ in range(2):
+        np.testing.assert_array_equal(layer(x), expected(x))
+    assert layer.num_batches_tracked == 2
+    for name, array in expected.state_dict().items():
+        np.testing.assert_array_equal(layer.state_dict()[name], array)
+
+
+def test_lazy_norms_without_weights():
+    layer = nn.LazyBatchNorm2d(affine=False)
+    layer.load_state_dict(nn.BatchNorm2d(3, affine=False).state_dict())
+    assert type(layer) is nn.BatchNorm2d
+    assert layer.num_features == 3
+    for name in ("running_mean", "running_var", "num_batches_tracked"):
+        with pytest.raises(ValueError, match=r"^LazyBatchNorm2d: expected a first call"):
+            getattr(nn.LazyBatchNorm2d(), name)
+    assert repr(nn.LazyBatchNorm2d()) == (
+        "LazyBatchNorm2d(0, eps=1e-05, momentum=0.1, affine=True, bias=True, track_running_stats=True)"
+    )
+    with pytest.raises(ValueError, match=r"^input: expected 4 dimensions"):
+        nn.LazyBatchNorm2d()(floats(2, 3, 4))
+    with pytest.raises(ValueError, match=r"^input: expected 2 or 3 dimensions"):
+        nn.LazyBatchNorm1d()(floats(2))
+    with pytest.raises(TypeError, match="rng"):
+        nn.LazyBatchNorm2d(rng=1)
+    assert nn.LazyBatchNorm1d().double()(np.ones((2, 3, 4))).dtype == np.float64
 
 
 def test_lazy_layers_of_other_types_and_groups():

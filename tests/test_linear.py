@@ -16,18 +16,23 @@ SHAPES = [(4,), (3, 4), (2, 3, 4), (2, 1, 3, 4), (0, 4), (2, 0, 4), (1, 0), (3, 
 
 
 @pytest.mark.parametrize("with_bias", [True, False])
-@pytest.mark.parametrize("out_features", [5, 1, 0])
+@pytest.mark.parametrize("columns", [(5,), (1,), (0,), ()], ids=str)
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_integers_are_exact(shape, out_features, with_bias, dtype):
-    rng = generator(shape, out_features)
-    x, w = small_integers(rng, shape), small_integers(rng, (out_features, shape[-1]))
-    b = small_integers(rng, out_features) if with_bias else None
-    g = small_integers(rng, (*shape[:-1], out_features))
+def test_integers_are_exact(shape, columns, with_bias, dtype):
+    """Also of a weight that is a vector, which takes the last axis away."""
+    rng = generator(shape, columns)
+    x, w = small_integers(rng, shape), small_integers(rng, (*columns, shape[-1]))
+    b = small_integers(rng, columns) if with_bias else None
+    g = small_integers(rng, (*shape[:-1], *columns))
     arrays = [a.astype(dtype) for a in (x, w, b) if a is not None]
-    assert_exact(F.linear(*arrays), np.asarray(reference.linear(x, w, b)), dtype)
+    y = F.linear(*arrays)
+    assert_exact(y, np.asarray(reference.linear(x, w, b)), dtype)
+    out = np.empty_like(y)
+    assert F.linear(*arrays[:2], arrays[2] if with_bias else None, out=out) is out
+    assert_same_bits(out, y)
     count = math.prod(shape[:-1])
-    rows, g_rows = x.reshape(count, shape[-1]), g.reshape(count, out_features)
-    expected = [g @ w, g_rows.T @ rows, g_rows.sum(axis=0)]
+    rows, g_rows = x.reshape(count, shape[-1]), g.reshape(count, *columns)
+    expected = [g @ w if columns else g[..., None] * w, g_rows.T @ rows, g_rows.sum(axis=0)]
     for argument, array in enumerate(arrays):
         gradient = grad(lambda *a: (F.linear(*a) * g.astype(dtype)).sum(), argument)(*arrays)
         np.testing.assert_array_equal(gradient, expected[argument].astype(dtype), strict=True)
@@ -38,8 +43,22 @@ def test_integers_are_exact(shape, out_features, with_bias, dtype):
 @pytest.mark.parametrize("shape", SHAPES[:4], ids=str)
 def test_second_derivatives(shape, with_bias):
     rng = generator(shape, "second")
-    arrays = [rng.standard_normal(s) for s in (shape, (3, shape[-1]), (3,))][: 3 if with_bias else 2]
-    check_grads(F.linear, modes=["fwd", "rev"], order=2)(*arrays)
+    for columns in ((3,), ()):
+        drawn = (shape, (*columns, shape[-1]), columns)[: 3 if with_bias else 2]
+        arrays = [np.asarray(rng.standard_normal(s)) for s in drawn]
+        check_grads(F.linear, modes=["fwd", "rev"], order=2)(*arrays)
+
+
+def test_arguments_that_do_not_fit():
+    x = np.ones((2, 4))
+    for weight, bias, message in (
+        (np.ones((1, 3, 4)), None, r"^weight: expected shape \(out_features, in_features\) or"),
+        (np.ones(3), None, r"^input: expected shape \(\.\.\., 3\)"),
+        (np.ones(4), np.ones(1), r"^bias: expected shape \(\)"),
+        (np.ones((3, 4)), np.ones(4), r"^bias: expected shape \(3,\)"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            F.linear(x, weight, bias)
 
 
 def test_column_sums_are_exact(dtype, threads):

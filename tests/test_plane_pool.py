@@ -129,6 +129,15 @@ def test_none_keeps_a_size():
             function(x[0], None)
 
 
+@pytest.mark.parametrize("output", [(0, 2), (0, 0)], ids=str)
+def test_no_positions_have_no_gradient(output, dtype):
+    x = np.ones((2, 3, 5, 7), dtype)
+    for function in (F.adaptive_avg_pool2d, F.adaptive_max_pool2d):
+        assert function(x, output).shape == (2, 3, *output)
+        gradient = grad(lambda x, function=function: function(x, output).sum())(x)
+        np.testing.assert_array_equal(gradient, np.zeros_like(x), strict=True)
+
+
 def test_global_pools(dtype):
     for axes in AXES:
         x = generator("global", axes).standard_normal((2, 3, 4, 5, 6)[: axes + 2]).astype(dtype)

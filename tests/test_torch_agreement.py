@@ -150,6 +150,7 @@ def test_softmax(real, shape):
     for dim in range(-len(shape), len(shape)):
         x = real(*shape) * 30
         compare(lambda x, dim=dim: F.softmax(x, dim), lambda x, dim=dim: TF.softmax(x, dim), x)
+        compare(lambda x, dim=dim: F.softmin(x, dim), lambda x, dim=dim: TF.softmin(x, dim), x)
         compare(lambda x, dim=dim: F.log_softmax(x, dim), lambda x, dim=dim: TF.log_softmax(x, dim), x)
 
 

@@ -259,8 +259,11 @@ def test_initial_values_have_the_same_distribution():
 
 
 def test_lazy_layers_take_torch_states():
-    theirs = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3, groups=1), torch.nn.ConvTranspose2d(4, 2, 3))
-    ours = nn.Sequential(nn.LazyConv2d(4, 3), nn.LazyConvTranspose2d(2, 3))
+    theirs = torch.nn.Sequential(
+        torch.nn.LazyConv2d(4, 3), torch.nn.LazyBatchNorm2d(), torch.nn.LazyConvTranspose2d(2, 3)
+    )
+    ours = nn.Sequential(nn.LazyConv2d(4, 3), nn.LazyBatchNorm2d(), nn.LazyConvTranspose2d(2, 3))
+    theirs(torch.ones(1, 3, 6, 6))
     ours.load_state_dict({key: value.numpy() for key, value in theirs.state_dict().items()})
     assert repr(ours) == repr(theirs)
     x = rng.standard_normal((2, 3, 6, 6)).astype(np.float32)

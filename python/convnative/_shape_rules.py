@@ -253,6 +253,12 @@ def _norm(input: ShapeArray, weight: Any, bias: Any, config: tuple[Any, ...]) ->
     return Effect(input.shape, 0, field)
 
 
+@_function("normalize")
+def _normalize(input: ShapeArray, axes: tuple[int, ...]) -> Effect:
+    across = all(axis < 2 for axis in axes)  # positions stay apart
+    return Effect(input.shape, 0, input.field if across else input.field and input.field.hull())
+
+
 @_function("_local_response")
 def _local_response(input: ShapeArray, _: tuple[Any, ...]) -> Effect:
     if input.ndim < 3:

@@ -25,6 +25,7 @@ from ._activation import (
     sigmoid,
     silu,
     softmax,
+    softmin,
     softplus,
     softsign,
     tanh,
@@ -80,6 +81,7 @@ from ._max_pool import (
     max_pool3d_grad_input,
 )
 from ._normalization import batch_norm, group_norm, instance_norm, layer_norm, local_response_norm
+from ._normalize import normalize
 from ._padding import pad
 from ._pairwise_loss import (
     binary_cross_entropy,
@@ -173,6 +175,7 @@ __all__ = [
     "mish",
     "mse_loss",
     "nll_loss",
+    "normalize",
     "one_hot",
     "pad",
     "pixel_shuffle",
@@ -187,6 +190,7 @@ __all__ = [
     "silu",
     "smooth_l1_loss",
     "softmax",
+    "softmin",
     "softplus",
     "softsign",
     "tanh",

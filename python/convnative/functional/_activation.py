@@ -797,6 +797,39 @@ def log_softmax(input: Array, dim: int, *, out: Array | None = None) -> Array:
     return result
 
 
+def softmin(input: Array, dim: int) -> Array:
+    """
+    `softmax` of the negative input.
+
+    Parameters
+    ----------
+    input : ndarray, any shape
+        float32 or float64.
+    dim : int
+        The axis along which the results sum to 1.
+
+    Returns
+    -------
+    ndarray, shape of `input`
+
+    Raises
+    ------
+    TypeError
+        If `input` is not a float32 or float64 array.
+    IndexError
+        If `input` has no such axis.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from convnative import functional as F
+    >>> F.softmin(np.log([[1.0, 3.0]]), dim=1).round(3).tolist()
+    [[0.75, 0.25]]
+    """
+    is_float = getattr(getattr(input, "dtype", None), "kind", None) == "f"
+    return softmax(-input if is_float else input, dim)  # softmax refuses the others
+
+
 def _apply(input: Any, name: str, parameters: tuple[float, ...], out: Array | None) -> Array:
     """Apply a row of the core's table of elementwise functions."""
     if out is not None:
@@ -862,13 +895,13 @@ def _prelu_sums(input: Any, a: Any, b: Any, weight_shape: Any) -> Array:
 
 @primitive
 def _softmax(input: Any, dim: int) -> Array:
-    result: Array = _core.softmax_forward(input, dim, False)
+    result: Array = _core.softmax_forward(as_array(input), dim, False)
     return result
 
 
 @primitive
 def _log_softmax(input: Any, dim: int) -> Array:
-    result: Array = _core.softmax_forward(input, dim, True)
+    result: Array = _core.softmax_forward(as_array(input), dim, True)
     return result
 
 

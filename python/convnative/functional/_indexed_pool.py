@@ -173,6 +173,8 @@ def _indexed_pick(values: Any, indices: Any, axes: int) -> Array:
 @primitive
 def _indexed_add(values: Any, indices: Any, config: tuple[int, Any]) -> Array:
     axes, output_size = config
+    if values.size == 0:  # an adaptive pool to no positions
+        return np.zeros((*values.shape[:-axes], *output_size), values.dtype)
     result: Array = _core.indexed_add(axes, values, indices, output_size)
     return result
 

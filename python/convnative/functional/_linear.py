@@ -24,9 +24,9 @@ def linear(input: Array, weight: Array, bias: Array | None = None, *, out: Array
     ----------
     input : ndarray, shape (..., in_features)
         float32 or float64, any number of leading axes.
-    weight : ndarray, shape (out_features, in_features)
-        Of the input's dtype.
-    bias : ndarray, shape (out_features,), optional
+    weight : ndarray, shape (out_features, in_features) or (in_features,)
+        Of the input's dtype. A vector is one output without an axis of its own.
+    bias : ndarray, shape (out_features,) or (), optional
         Of the input's dtype.
     out : ndarray, optional
         Array to write the result into: of the exact shape and dtype, C-contiguous, not overlapping an
@@ -34,7 +34,7 @@ def linear(input: Array, weight: Array, bias: Array | None = None, *, out: Array
 
     Returns
     -------
-    ndarray, shape (..., out_features)
+    ndarray, shape (..., out_features) or (...)
 
     Raises
     ------
@@ -55,7 +55,7 @@ def linear(input: Array, weight: Array, bias: Array | None = None, *, out: Array
         and type(weight) is np.ndarray
         and (bias is None or type(bias) is np.ndarray)
     )
-    if plain and input.ndim == 2:
+    if plain and input.ndim == 2 and weight.ndim != 1:
         try:
             product: Array = _core.matmul(input, weight, False, True, bias, out)
             return product
@@ -65,21 +65,26 @@ def linear(input: Array, weight: Array, bias: Array | None = None, *, out: Array
         raise refusal
     _check(input, weight, bias)
     *leading, in_features = input.shape
-    out_features = weight.shape[0]
+    if weight.ndim == 1:
+        weight = anp.reshape(weight, (1, in_features))
+        bias = None if bias is None else anp.reshape(bias, (1,))
+        columns: tuple[int, ...] = ()
+    else:
+        columns = weight.shape[:1]
+    shape = (*leading, *columns)
     rows = input if len(leading) == 1 else anp.reshape(input, (math.prod(leading), in_features))
     if out is not None:
         refuse_traced(input, weight, bias)
-        shape = (*leading, out_features)
         if type(out) is not np.ndarray or out.shape != shape or not out.flags.c_contiguous:
             raise ValueError(
                 f"out: expected a C-contiguous numpy.ndarray of shape {shape}, "
                 f"received {getattr(out, 'shape', type(out).__name__)}"
             )
-        _core.matmul(rows, weight, False, True, bias, out.reshape(math.prod(leading), out_features))
+        _core.matmul(rows, weight, False, True, bias, out.reshape(math.prod(leading), len(weight)))
         return out
     result: Array = _matmul(rows, weight, bias, False, True)
-    if len(leading) != 1:
-        result = anp.reshape(result, (*leading, out_features))
+    if result.shape != shape:
+        result = anp.reshape(result, shape)
     return result
 
 
@@ -94,16 +99,18 @@ def _check(input: Any, weight: Any, bias: Any) -> None:
         # A summary may ask what a network would need in another dtype than its parameters have.
         if array.dtype.type is not input.dtype.type and not hasattr(input, "__convnative_function__"):
             raise TypeError(f"{name}: expected the input's dtype {input.dtype}, received {array.dtype}")
-    if weight.ndim != 2:
-        raise ValueError(f"weight: expected shape (out_features, in_features), received {weight.shape}")
-    out_features, in_features = weight.shape
+    if weight.ndim not in (1, 2):
+        raise ValueError(
+            f"weight: expected shape (out_features, in_features) or (in_features,), received {weight.shape}"
+        )
+    *columns, in_features = weight.shape
     if input.shape[-1:] != (in_features,):
         raise ValueError(
             f"input: expected shape (..., {in_features}) for a weight of shape {weight.shape}, "
             f"received {input.shape}"
         )
-    if bias is not None and bias.shape != (out_features,):
-        raise ValueError(f"bias: expected shape ({out_features},), received {bias.shape}")
+    if bias is not None and bias.shape != tuple(columns):
+        raise ValueError(f"bias: expected shape {tuple(columns)}, received {bias.shape}")
 
 
 @primitive

@@ -541,6 +541,36 @@ class Softmax(Module):
         return f"dim={self.dim}"
 
 
+class Softmin(Module):
+    """
+    Softmax of the negative input; see `convnative.functional.softmin`.
+
+    Parameters
+    ----------
+    dim : int
+        The axis along which the results sum to 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from convnative import nn
+    >>> nn.Softmin(dim=0)(np.log([1.0, 3.0])).round(3).tolist()
+    [0.75, 0.25]
+    """
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.dim = _axis(dim)
+
+    def forward(self, input: Array) -> Array:
+        """Apply to an input of any shape."""
+        return F.softmin(input, self.dim)
+
+    def extra_repr(self) -> str:
+        """Return the settings for `repr`, in torch's form."""
+        return f"dim={self.dim}"
+
+
 class LogSoftmax(Module):
     """
     Logarithm of softmax; see `convnative.functional.log_softmax`.

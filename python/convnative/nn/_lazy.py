@@ -26,16 +26,21 @@ class LazyLayer(Module):
 
     _plain: ClassVar[Callable[..., Module]]
     _features: ClassVar[str]  # name of the argument and attribute
+    _arrays: ClassVar[tuple[str, ...]] = ("weight", "bias")  # that the first call makes
+    _telling: ClassVar[dict[str, int]] = {"weight": 2}  # those that tell the features, and their fewest axes
     _arguments: tuple[tuple[Any, ...], dict[str, Any]]  # of the plain class, without the features
 
-    def __init__(self, *args: Any, rng: Any = None, **kwargs: Any) -> None:
-        # A plain layer of the fewest features checks the arguments and lends its settings.
-        groups = inspect.signature(self._plain).bind(None, *args, **kwargs).arguments.get("groups", 1)
-        lender = self._plain(groups, *args, rng=0, **kwargs)
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        # A plain layer of the fewest features checks the arguments and lends its settings; it draws its
+        # weights elsewhere.
+        signature = inspect.signature(self._plain)
+        groups = signature.bind(None, *args, **kwargs).arguments.get("groups", 1)
+        elsewhere = {"rng": 0} if "rng" in signature.parameters else {}
+        lender = self._plain(groups, *args, **{**kwargs, **elsewhere})
         setattr(lender, self._features, 0)
         description = lender.extra_repr()
-        self.__dict__.update(lender.__dict__, _parameters={})
-        self.__dict__.update(_description=description, _arguments=(args, {"rng": rng, **kwargs}))
+        self.__dict__.update(lender.__dict__, _parameters={}, _buffers={})
+        self.__dict__.update(_description=description, _arguments=(args, kwargs))
 
     def _features_of_input(self, shape: tuple[int, ...]) -> int:
         """Return the number of features of an input of this shape."""
@@ -60,9 +65,12 @@ class LazyLayer(Module):
         self.__class__ = type(plain)  # type: ignore[assignment]
 
     def _before_load(self, prefix: str, state_dict: Mapping[str, Any]) -> None:
-        weight = state_dict.get(f"{prefix}.weight" if prefix else "weight")
-        if getattr(weight, "ndim", 0) > 1:
-            self._become_plain(self._features_of_weight(weight.shape))  # type: ignore[union-attr]
+        for name, fewest_axes in self._telling.items():
+            array = state_dict.get(f"{prefix}.{name}" if prefix else name)
+            shape = tuple(getattr(array, "shape", ()))
+            if len(shape) >= fewest_axes:
+                self._become_plain(self._features_of_weight(shape))
+                return
 
     def _before_conversion(self, dtype: np.dtype[Any]) -> None:
         args, kwargs = self._arguments
@@ -75,7 +83,7 @@ class LazyLayer(Module):
         )
 
     def __getattr__(self, name: str) -> Any:
-        if name in ("weight", "bias"):
+        if name in self._arrays:
             self._require_parameters()
         return super().__getattr__(name)
 

@@ -9,6 +9,7 @@ import numpy as np
 from .. import functional as F
 from .. import init
 from .._checks import float_dtype, integer, real
+from ._lazy import LazyLayer
 from ._module import Module
 
 if TYPE_CHECKING:
@@ -60,10 +61,10 @@ class _ChannelNorm(Module):
         if self.num_batches_tracked is not None:
             self.num_batches_tracked[...] = 0
 
-    def _require_dimensions(self, input: Array) -> None:
-        if input.ndim not in self._dimensions:
+    def _require_dimensions(self, shape: tuple[int, ...]) -> None:
+        if len(shape) not in self._dimensions:
             expected = " or ".join(map(str, self._dimensions))
-            raise ValueError(f"input: expected {expected} dimensions, received shape {input.shape}")
+            raise ValueError(f"input: expected {expected} dimensions, received shape {shape}")
 
     def extra_repr(self) -> str:
         """Return the settings for `repr`, in torch's form."""
@@ -89,7 +90,7 @@ class _BatchNorm(_ChannelNorm):
 
     def forward(self, input: Array) -> Array:
         """Normalise an input of the layer's number of dimensions."""
-        self._require_dimensions(input)
+        self._require_dimensions(input.shape)
         update = self.training and self.num_batches_tracked is not None
         batches = int(self.num_batches_tracked) + 1 if self.num_batches_tracked is not None else 0
         momentum = self.momentum
@@ -128,7 +129,7 @@ class _InstanceNorm(_ChannelNorm):
 
     def forward(self, input: Array) -> Array:
         """Normalise an input with or without the batch axis."""
-        self._require_dimensions(input)
+        self._require_dimensions(input.shape)
         batched = input.ndim == max(self._dimensions)
         channels = input.shape[1 if batched else 0]
         if self.affine and channels != self.num_features:
@@ -299,6 +300,79 @@ class InstanceNorm3d(_InstanceNorm):
     """
 
     _dimensions = (4, 5)
+
+
+class _LazyBatchNorm(LazyLayer, _BatchNorm):
+    _features = "num_features"
+    _arrays = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
+    _telling: ClassVar[dict[str, int]] = {"weight": 1, "running_mean": 1}
+
+    def _features_of_input(self, shape: tuple[int, ...]) -> int:
+        self._require_dimensions(shape)
+        return shape[1]
+
+    def _features_of_weight(self, shape: tuple[int, ...]) -> int:
+        return shape[0]
+
+
+class LazyBatchNorm1d(_LazyBatchNorm, BatchNorm1d):
+    """
+    `BatchNorm1d` that takes `num_features` from its first input; see `LazyLayer`.
+
+    The arguments are those of `BatchNorm1d` without the first.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from convnative import nn
+    >>> norm = nn.LazyBatchNorm1d()
+    >>> norm(np.ones((2, 3, 4), np.float32)).shape
+    (2, 3, 4)
+    >>> norm.num_features
+    3
+    """
+
+    _plain = BatchNorm1d
+
+
+class LazyBatchNorm2d(_LazyBatchNorm, BatchNorm2d):
+    """
+    `BatchNorm2d` that takes `num_features` from its first input; see `LazyLayer`.
+
+    The arguments are those of `BatchNorm2d` without the first.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from convnative import nn
+    >>> norm = nn.LazyBatchNorm2d()
+    >>> norm(np.ones((2, 3, 4, 4), np.float32)).shape
+    (2, 3, 4, 4)
+    >>> norm.num_features
+    3
+    """
+
+    _plain = BatchNorm2d
+
+
+class LazyBatchNorm3d(_LazyBatchNorm, BatchNorm3d):
+    """
+    `BatchNorm3d` that takes `num_features` from its first input; see `LazyLayer`.
+
+    The arguments are those of `BatchNorm3d` without the first.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from convnative import nn
+    >>> norm = nn.LazyBatchNorm3d()
+    >>> norm(np.ones((2, 3, 4, 4, 4), np.float32)).shape
+    (2, 3, 4, 4, 4)
+    >>> norm.num_features
+    3
+    """
+
+    _plain = BatchNorm3d
 
 
 class GroupNorm(Module):

@@ -450,12 +450,12 @@ def linear_output_shape(
     input_shape : sequence of int or str
         ``(*, in_features)``.
     weight_shape : sequence of int
-        ``(out_features, in_features)``.
+        ``(out_features, in_features)``, or ``(in_features,)``.
 
     Returns
     -------
     tuple of int or Expression
-        ``(*, out_features)``.
+        ``(*, out_features)``, or ``(*)``.
 
     Raises
     ------
@@ -468,14 +468,15 @@ def linear_output_shape(
     (N, 120)
     """
     sizes = _as_shape(input_shape, "input_shape")
-    if len(weight_shape) != 2:
+    if len(weight_shape) not in (1, 2):
         raise ValueError(
-            f"weight_shape: expected (out_features, in_features), received {_text(weight_shape)}"
+            f"weight_shape: expected (out_features, in_features) or (in_features,), "
+            f"received {_text(weight_shape)}"
         )
-    out_features, in_features = (_as_int(size, "weight_shape", "ints >= 0", 0) for size in weight_shape)
+    *columns, in_features = (_as_int(size, "weight_shape", "ints >= 0", 0) for size in weight_shape)
     if not sizes or (isinstance(sizes[-1], int) and sizes[-1] != in_features):
         raise ValueError(f"input_shape: expected (..., {in_features}), received {_text(input_shape)}")
-    return (*sizes[:-1], out_features)
+    return (*sizes[:-1], *columns)
 
 
 def flatten_output_shape(
