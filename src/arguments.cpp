@@ -357,4 +357,17 @@ Padding take_padding(py::handle value, int axes) {
   return padding;
 }
 
+PaddingMode take_padding_mode(py::handle value, const char* argument, const char* constant,
+                              const char* others) {
+  const std::string word = take_str(value, argument);
+  std::string names;
+  for (const PaddingMode mode : {PaddingMode::constant, PaddingMode::reflect, PaddingMode::replicate,
+                                 PaddingMode::circular, PaddingMode::symmetric}) {
+    const char* const name_of_mode = mode == PaddingMode::constant ? constant : name(mode);
+    if (word == name_of_mode) return mode;
+    names += (names.empty() ? "'" : ", '") + std::string(name_of_mode) + "'";
+  }
+  reject_value(argument, "one of " + names + others, shown(value));
+}
+
 }  // namespace convnative::python

@@ -76,6 +76,9 @@ Sizes take_shape(py::handle value, const char* argument);
 Extents take_extents(py::handle value, const char* argument, int axes, std::int64_t fill);
 // The padding specification: see convnative.functional.
 Padding take_padding(py::handle value, int axes);
+// The mode of a name, of which `constant` is that for values; `others` ends the list of what is expected.
+PaddingMode take_padding_mode(py::handle value, const char* argument, const char* constant,
+                              const char* others = "");
 
 // The function of one number that goes by `name`.
 Activation take_activation(py::handle name, py::handle parameters);

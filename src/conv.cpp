@@ -10,26 +10,11 @@ namespace convnative::python {
 namespace {
 
 // The name of a mode, or the value of a constant.
-void take_padding_mode(py::handle value, ConvParameters& parameters) {
-  if (!py::isinstance<py::str>(value)) {
+void take_mode_or_value(py::handle value, ConvParameters& parameters) {
+  if (py::isinstance<py::str>(value))
+    parameters.padding_mode = take_padding_mode(value, "padding_mode", "zeros", " or a number");
+  else
     parameters.padding_value = take_float(value, "padding_mode");
-    return;
-  }
-  const auto word = value.cast<std::string>();
-  constexpr std::pair<const char*, PaddingMode> modes[] = {{"zeros", PaddingMode::constant},
-                                                           {"reflect", PaddingMode::reflect},
-                                                           {"replicate", PaddingMode::replicate},
-                                                           {"circular", PaddingMode::circular},
-                                                           {"symmetric", PaddingMode::symmetric}};
-  for (const auto& [name, mode] : modes)
-    if (word == name) {
-      parameters.padding_mode = mode;
-      return;
-    }
-  throw py::value_error(
-      "padding_mode: expected 'zeros', 'reflect', 'replicate', 'circular', 'symmetric' or a number, "
-      "received " +
-      py::repr(value).cast<std::string>());
 }
 
 // The arguments that forward and every gradient share.
@@ -41,7 +26,7 @@ ConvShape take_conv_shape(int axes, const Sizes& input, const Sizes& weight, py:
   parameters.padding = take_padding(padding, axes);
   parameters.dilation = take_extents(dilation, "dilation", axes, 1);
   parameters.groups = take_int(groups, "groups");
-  take_padding_mode(padding_mode, parameters);
+  take_mode_or_value(padding_mode, parameters);
   return make_conv_shape(axes, input, weight, parameters, names);
 }
 

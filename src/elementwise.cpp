@@ -39,11 +39,24 @@ py::array softmax(py::handle input, py::handle dim, py::handle log, py::handle o
   return y;
 }
 
+py::array softmax_gradient(py::handle result, py::handle grad_output, py::handle dim, py::handle log) {
+  const Input y = take_array(result, "result");
+  const Input g = take_array_like(grad_output, "grad_output", y, y.shape);
+  const ClassShape shape = classes_along(y.shape, take_int(dim, "dim"));
+  const auto gradient = take_bool(log, "log") ? log_softmax_grad : softmax_grad;
+  py::array grad_input = make_output(py::none(), y.dtype, y.shape, {});
+  void* const data = grad_input.mutable_data();
+  const py::gil_scoped_release release;
+  gradient(shape, y.dtype, y.data(), g.data(), data, isa());
+  return grad_input;
+}
+
 }  // namespace
 
 void bind_elementwise(py::module_& module) {
   using py::arg;
   module.def("softmax_forward", &softmax, arg("input"), arg("dim"), arg("log"), arg("out") = py::none());
+  module.def("softmax_grad", &softmax_gradient, arg("result"), arg("grad_output"), arg("dim"), arg("log"));
 }
 
 }  // namespace convnative::python

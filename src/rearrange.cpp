@@ -3,7 +3,6 @@
 #include <pybind11/pybind11.h>
 
 #include <numeric>
-#include <string_view>
 
 #include "arguments.h"
 #include "base/reject.h"
@@ -11,20 +10,6 @@
 
 namespace convnative::python {
 namespace {
-
-PadMode take_pad_mode(py::handle value) {
-  constexpr std::pair<std::string_view, PadMode> modes[] = {{"constant", PadMode::constant},
-                                                            {"reflect", PadMode::reflect},
-                                                            {"symmetric", PadMode::symmetric},
-                                                            {"replicate", PadMode::replicate},
-                                                            {"circular", PadMode::circular}};
-  const std::string word = take_str(value, "mode");
-  for (const auto& [name, mode] : modes)
-    if (word == name) return mode;
-  throw py::value_error(
-      "mode: expected 'constant', 'reflect', 'symmetric', 'replicate' or 'circular', received '" + word +
-      "'");
-}
 
 Sizes take_amounts(py::handle value) {
   if (!py::isinstance<py::tuple>(value) && !py::isinstance<py::list>(value))
@@ -34,9 +19,9 @@ Sizes take_amounts(py::handle value) {
   return amounts;
 }
 
-double take_pad_value(py::handle value, PadMode mode) {
+double take_pad_value(py::handle value, PaddingMode mode) {
   const double number = value.is_none() ? 0 : take_float(value, "value");
-  if (mode != PadMode::constant && number != 0)
+  if (mode != PaddingMode::constant && number != 0)
     throw py::value_error("value: expected None in a mode other than 'constant', received " +
                           py::repr(value).cast<std::string>());
   return number;
@@ -44,7 +29,7 @@ double take_pad_value(py::handle value, PadMode mode) {
 
 py::array pad(py::handle input, py::handle amounts, py::handle mode_name, py::handle value) {
   const Input x = take_array(input, "input");
-  const PadMode mode = take_pad_mode(mode_name);
+  const PaddingMode mode = take_padding_mode(mode_name, "mode", "constant");
   const double number = take_pad_value(value, mode);
   const PadShape shape = make_pad_shape(x.shape, take_amounts(amounts), mode);
   py::array result = make_output(py::none(), x.dtype, shape.output, {});
@@ -57,7 +42,7 @@ py::array pad(py::handle input, py::handle amounts, py::handle mode_name, py::ha
 py::array pad_gradient(py::handle grad_output, py::handle input_shape, py::handle amounts, py::handle mode) {
   const Input g = take_array(grad_output, "grad_output");
   const PadShape shape = make_pad_shape(take_shape(input_shape, "input_shape"), take_amounts(amounts),
-                                        take_pad_mode(mode), "input_shape");
+                                        take_padding_mode(mode, "mode", "constant"), "input_shape");
   require_shape(g, shape.output);
   py::array result = make_output(py::none(), g.dtype, shape.input, {});
   void* const data = result.mutable_data();

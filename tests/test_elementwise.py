@@ -248,6 +248,65 @@ def test_softmax_with_nan_or_infinity_is_nan_in_its_row_alone(dtype, isa):
                 assert not np.isnan(y[[0, 2]]).any()
 
 
+def softmax_gradients(y, g, dim):
+    """The gradients of softmax and log_softmax by their results, each with a bound of its error.
+
+    Sums and products are in float64, the result is rounded once. The exponential of log_softmax is one of the
+    type, off by 2 units in the last place.
+    """
+    u, v = float(UNIT_ROUNDOFF[y.dtype]), 2.0**-53
+    wide = reference.accumulator(y)
+    y, g = y.astype(wide), g.astype(wide)
+    e = np.exp(y)
+    roundings = (y.shape[dim] + 4) * v * (1 + 64 * u)
+
+    def along(values):
+        return values.sum(axis=dim, keepdims=True)
+
+    gradient = y * (g - along(y * g))
+    bound = u * np.abs(gradient) + roundings * np.abs(y) * (np.abs(g) + along(np.abs(y * g)))
+    log_gradient = g - e * along(g)
+    log_bound = u * np.abs(log_gradient) + roundings * (np.abs(g) + e * along(np.abs(g)))
+    log_bound += 4 * u * (1 + 64 * u) * e * np.abs(along(g))
+    return (gradient, bound), (log_gradient, log_bound)
+
+
+@pytest.mark.parametrize("scale", [1, 30])
+def test_softmax_gradients_over_every_length(scale, dtype, isa):
+    for length in [*range(1, 68), 257, 600]:
+        rng = generator(length, scale, "gradient")
+        x, g = (rng.standard_normal((3, length)).astype(dtype) for _ in range(2))
+        for dim, log in product((0, 1), (False, True)):
+            y = _core.softmax_forward(x * dtype.type(scale), 1, log)
+            y, slope = (y, g) if dim == 1 else (np.ascontiguousarray(y.T), np.ascontiguousarray(g.T))
+            expected, bound = softmax_gradients(y, slope, dim)[log]
+            actual = _core.softmax_grad(y, slope, dim, log)
+            # Below the smallest normal number digits are lost.
+            assert_within(actual, expected, bound + np.finfo(dtype).tiny, (length, dim, log))
+
+
+def test_softmax_gradient_of_integers_is_exact(dtype, isa):
+    for shape in ((7,), (3, 4, 5), (2, 67, 3), (2, 3, 67), (0, 3), (3, 0)):
+        y, g = (small_integers(generator(shape, name), shape).astype(dtype) for name in "yg")
+        for dim in range(len(shape)):
+            expected = y * (g - (y * g).sum(axis=dim, keepdims=True))
+            assert_same_bits(_core.softmax_grad(y, g, dim, False), expected, (shape, dim))
+            expected = g - g.sum(axis=dim, keepdims=True)  # exp(0) = 1
+            assert_same_bits(_core.softmax_grad(np.zeros_like(y), g, dim, True), expected, (shape, dim))
+
+
+def test_softmax_gradient_same_bits_however_it_runs(dtype, isa, layouts):
+    rng = generator("softmax gradient bits")
+    y, g = (rng.random((3, 40, 67)).astype(dtype) for _ in range(2))
+    for dim, log in product(range(3), (False, True)):
+        expected = _core.softmax_grad(y, g, dim, log)
+        for threads in (1, 2, 3, 7):
+            _core.set_num_threads(threads)
+            assert_same_bits(_core.softmax_grad(y, g, dim, log), expected, (dim, log, threads))
+        for (name, left), (_, right) in zip(layouts(y), layouts(g), strict=True):
+            assert_same_bits(_core.softmax_grad(left, right, dim, log), expected, (dim, log, name))
+
+
 def test_softmax_same_bits_however_it_runs(dtype, isa, layouts):
     x = generator("softmax bits").standard_normal((3, 40, 67)).astype(dtype)
     for dim, log in product(range(3), (False, True)):

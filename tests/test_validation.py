@@ -222,6 +222,8 @@ OPERATIONS = [
               {"input": "any rank", "size": "one positive", "adjoint": "bool"}),
     Operation("softmax_forward", {"input": ones(3, 4), "dim": 1, "log": False},
               {"input": "any rank", "dim": "dim", "log": "bool"}),
+    Operation("softmax_grad", {"result": ones(3, 4), "grad_output": ones(3, 4), "dim": 1, "log": False},
+              {"result": "any rank", "grad_output": "any rank", "dim": "dim", "log": "bool"}),
     Operation("cross_entropy_forward", {"input": ones(3, 4), "target": np.array([0, 1, 2]), **LOSS},
               {"input": "array", "target": "target", **LOSS_KINDS}),
     Operation(

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "base/checked.h"
+#include "base/reject.h"
 
 namespace convnative {
 namespace {
@@ -22,30 +23,18 @@ std::string text(const Extents& extents, int axes) {
   return out.str();
 }
 
-std::string text(const std::vector<std::int64_t>& sizes) {
-  std::ostringstream out;
-  out << "(";
-  for (std::size_t i = 0; i < sizes.size(); ++i) out << (i == 0 ? "" : ", ") << sizes[i];
-  out << (sizes.size() == 1 ? ",)" : ")");
-  return out.str();
-}
-
-[[noreturn]] void reject(const std::string& argument, const std::string& expected,
-                         const std::string& received) {
-  throw std::invalid_argument(argument + ": expected " + expected + ", received " + received);
-}
-
 void require_at_least_one(const char* argument, const Extents& extents, int axes) {
   for (const std::int64_t extent : extents)
-    if (extent < 1) reject(argument, "every size >= 1", text(extents, axes));
+    if (extent < 1) reject_argument(argument, "every size >= 1", text(extents, axes));
 }
 
 void require_rank(const char* argument, const std::vector<std::int64_t>& sizes, int axes,
                   const char* layout) {
   if (sizes.size() != static_cast<std::size_t>(axes) + 2)
-    reject(argument, std::to_string(axes + 2) + " dimensions " + layout, "shape " + text(sizes));
+    reject_argument(argument, std::to_string(axes + 2) + " dimensions " + layout,
+                    "shape " + tuple_text(sizes));
   for (const std::int64_t size : sizes)
-    if (size < 0) reject(argument, "sizes >= 0", "shape " + text(sizes));
+    if (size < 0) reject_argument(argument, "sizes >= 0", "shape " + tuple_text(sizes));
 }
 
 Extents spatial(const std::vector<std::int64_t>& sizes, int axes) {
@@ -65,7 +54,7 @@ void require_addressable(const char* argument, const char* array, std::int64_t f
   std::vector<std::int64_t> shape{first, second};
   shape.insert(shape.end(), extents.end() - axes, extents.end());
   throw std::overflow_error(std::string(argument) + ": expected " + array +
-                            " of less than 2**63 bytes, received one of shape " + text(shape));
+                            " of less than 2**63 bytes, received one of shape " + tuple_text(shape));
 }
 
 struct ResolvedPadding {
@@ -98,9 +87,35 @@ void require_padding(const Padding& padding, int axes) {
   if (padding.kind != Padding::Kind::explicit_sizes) return;
   for (std::size_t axis = 0; axis < max_axes; ++axis)
     if (padding.before[axis] < 0 || padding.after[axis] < 0)
-      reject("padding", "every size >= 0",
-             "before " + text(padding.before, axes) + ", after " + text(padding.after, axes));
+      reject_argument("padding", "every size >= 0",
+                      "before " + text(padding.before, axes) + ", after " + text(padding.after, axes));
 }
+
+// Padding made of the input's elements goes no further than these reach.
+void require_border(PaddingMode mode, std::int64_t input, const ResolvedPadding& padding) {
+  if (mode == PaddingMode::constant || (padding.before == 0 && padding.after == 0)) return;
+  const std::int64_t most = mode == PaddingMode::reflect ? std::max<std::int64_t>(input - 1, 0)
+                            : mode == PaddingMode::replicate && input > 0
+                                ? std::numeric_limits<std::int64_t>::max()
+                                : input;
+  if (padding.before > most || padding.after > most)
+    reject_argument("padding",
+                    "at most " + std::to_string(most) + " per side on an axis of " + std::to_string(input) +
+                        " elements with padding_mode " + name(mode),
+                    "before " + std::to_string(padding.before) + ", after " + std::to_string(padding.after));
+}
+
+// Padding of one axis of a transposed convolution, whose output without any is `whole` elements long.
+ResolvedPadding resolve_transposed(const Padding& padding, std::size_t axis, std::int64_t input,
+                                   std::int64_t whole, std::int64_t stride) {
+  const bool lower = padding.kind == Padding::Kind::same_lower;
+  if (!lower && padding.kind != Padding::Kind::same) return resolve(padding, axis, input, 0, stride);
+  const std::int64_t total = std::max<std::int64_t>(whole - checked_mul(input, stride, "stride"), 0);
+  const std::int64_t less = total / 2, more = total - less;
+  return lower ? ResolvedPadding{more, less} : ResolvedPadding{less, more};
+}
+
+}  // namespace
 
 const char* name(PaddingMode mode) {
   switch (mode) {
@@ -118,32 +133,6 @@ const char* name(PaddingMode mode) {
   return "constant";
 }
 
-// Padding made of the input's elements goes no further than these reach.
-void require_border(PaddingMode mode, std::int64_t input, const ResolvedPadding& padding) {
-  if (mode == PaddingMode::constant || (padding.before == 0 && padding.after == 0)) return;
-  const std::int64_t most = mode == PaddingMode::reflect ? std::max<std::int64_t>(input - 1, 0)
-                            : mode == PaddingMode::replicate && input > 0
-                                ? std::numeric_limits<std::int64_t>::max()
-                                : input;
-  if (padding.before > most || padding.after > most)
-    reject("padding",
-           "at most " + std::to_string(most) + " per side on an axis of " + std::to_string(input) +
-               " elements with padding_mode " + name(mode),
-           "before " + std::to_string(padding.before) + ", after " + std::to_string(padding.after));
-}
-
-// Padding of one axis of a transposed convolution, whose output without any is `whole` elements long.
-ResolvedPadding resolve_transposed(const Padding& padding, std::size_t axis, std::int64_t input,
-                                   std::int64_t whole, std::int64_t stride) {
-  const bool lower = padding.kind == Padding::Kind::same_lower;
-  if (!lower && padding.kind != Padding::Kind::same) return resolve(padding, axis, input, 0, stride);
-  const std::int64_t total = std::max<std::int64_t>(whole - checked_mul(input, stride, "stride"), 0);
-  const std::int64_t less = total / 2, more = total - less;
-  return lower ? ResolvedPadding{more, less} : ResolvedPadding{less, more};
-}
-
-}  // namespace
-
 std::int64_t ConvShape::macs() const {
   std::int64_t product = in_channels_per_group();
   for (const std::int64_t factor : {taps(), batch, out_channels, output_plane()})
@@ -159,7 +148,7 @@ ConvShape make_conv_shape(int axes, const std::vector<std::int64_t>& input,
   require_at_least_one("stride", parameters.stride, axes);
   require_at_least_one("dilation", parameters.dilation, axes);
   require_padding(parameters.padding, axes);
-  if (parameters.groups < 1) reject("groups", "an int >= 1", std::to_string(parameters.groups));
+  if (parameters.groups < 1) reject_argument("groups", "an int >= 1", std::to_string(parameters.groups));
 
   ConvShape shape;
   shape.axes = axes;
@@ -172,21 +161,24 @@ ConvShape make_conv_shape(int axes, const std::vector<std::int64_t>& input,
   shape.stride = parameters.stride;
   shape.dilation = parameters.dilation;
 
-  if (shape.in_channels < 1) reject(names.input, "at least one channel", "shape " + text(input));
-  if (shape.out_channels < 1) reject(names.weight, "at least one output channel", "shape " + text(weight));
+  if (shape.in_channels < 1)
+    reject_argument(names.input, "at least one channel", "shape " + tuple_text(input));
+  if (shape.out_channels < 1)
+    reject_argument(names.weight, "at least one output channel", "shape " + tuple_text(weight));
   for (const std::int64_t extent : shape.kernel)
-    if (extent < 1) reject(names.weight, "a kernel of every size >= 1", "shape " + text(weight));
+    if (extent < 1)
+      reject_argument(names.weight, "a kernel of every size >= 1", "shape " + tuple_text(weight));
   if (shape.in_channels % shape.groups != 0 || shape.out_channels % shape.groups != 0)
-    reject("groups",
-           "a divisor of in_channels = " + std::to_string(shape.in_channels) +
-               " and out_channels = " + std::to_string(shape.out_channels),
-           std::to_string(shape.groups));
+    reject_argument("groups",
+                    "a divisor of in_channels = " + std::to_string(shape.in_channels) +
+                        " and out_channels = " + std::to_string(shape.out_channels),
+                    std::to_string(shape.groups));
   if (weight[1] != shape.in_channels_per_group())
-    reject(names.weight,
-           std::to_string(shape.in_channels_per_group()) + " input channels per group (input has " +
-               std::to_string(shape.in_channels) + " channels, groups = " + std::to_string(shape.groups) +
-               ")",
-           "shape " + text(weight));
+    reject_argument(names.weight,
+                    std::to_string(shape.in_channels_per_group()) + " input channels per group (input has " +
+                        std::to_string(shape.in_channels) +
+                        " channels, groups = " + std::to_string(shape.groups) + ")",
+                    "shape " + tuple_text(weight));
 
   for (std::size_t axis = 0; axis < max_axes; ++axis) {
     const std::int64_t span = checked_mul(shape.dilation[axis], shape.kernel[axis] - 1, "dilation");
@@ -198,11 +190,11 @@ ConvShape make_conv_shape(int axes, const std::vector<std::int64_t>& input,
     const std::int64_t padded =
         checked_add(checked_add(shape.input[axis], padding.before, "padding"), padding.after, "padding");
     if (span >= padded)
-      reject(names.weight,
-             "a kernel whose extent dilation * (kernel - 1) + 1 fits the padded input (" +
-                 std::to_string(padded) + " on an axis)",
-             "kernel " + text(shape.kernel, axes) + " with dilation " + text(shape.dilation, axes) +
-                 " on input " + text(shape.input, axes));
+      reject_argument(names.weight,
+                      "a kernel whose extent dilation * (kernel - 1) + 1 fits the padded input (" +
+                          std::to_string(padded) + " on an axis)",
+                      "kernel " + text(shape.kernel, axes) + " with dilation " + text(shape.dilation, axes) +
+                          " on input " + text(shape.input, axes));
     shape.output[axis] = (padded - 1 - span) / shape.stride[axis] + 1;
   }
   require_addressable(names.input, "an array", shape.batch, shape.in_channels, shape.input, axes);
@@ -229,8 +221,9 @@ ConvShape make_conv_transpose_shape(int axes, const std::vector<std::int64_t>& i
   require_at_least_one("dilation", parameters.dilation, axes);
   require_padding(parameters.padding, axes);
   if (parameters.padding.kind == Padding::Kind::causal)
-    reject("padding", "sizes, 'valid', 'same' or 'same_lower' of a transposed convolution", "'causal'");
-  if (parameters.groups < 1) reject("groups", "an int >= 1", std::to_string(parameters.groups));
+    reject_argument("padding", "sizes, 'valid', 'same' or 'same_lower' of a transposed convolution",
+                    "'causal'");
+  if (parameters.groups < 1) reject_argument("groups", "an int >= 1", std::to_string(parameters.groups));
 
   ConvShape shape;
   shape.axes = axes;
@@ -242,27 +235,29 @@ ConvShape make_conv_transpose_shape(int axes, const std::vector<std::int64_t>& i
   shape.stride = parameters.stride;
   shape.dilation = parameters.dilation;
 
-  if (shape.out_channels < 1) reject(names.input, "at least one channel", "shape " + text(input));
+  if (shape.out_channels < 1)
+    reject_argument(names.input, "at least one channel", "shape " + tuple_text(input));
   for (const std::int64_t extent : shape.output)
-    if (extent < 1) reject(names.input, "spatial sizes >= 1", "shape " + text(input));
+    if (extent < 1) reject_argument(names.input, "spatial sizes >= 1", "shape " + tuple_text(input));
   for (std::size_t i = 1; i < weight.size(); ++i)
     if (weight[i] < 1)
-      reject(names.weight, "at least one output channel and a kernel of every size >= 1",
-             "shape " + text(weight));
+      reject_argument(names.weight, "at least one output channel and a kernel of every size >= 1",
+                      "shape " + tuple_text(weight));
   if (shape.out_channels % shape.groups != 0)
-    reject("groups", "a divisor of in_channels = " + std::to_string(shape.out_channels),
-           std::to_string(shape.groups));
+    reject_argument("groups", "a divisor of in_channels = " + std::to_string(shape.out_channels),
+                    std::to_string(shape.groups));
   if (weight[0] != shape.out_channels)
-    reject(names.weight, std::to_string(shape.out_channels) + " input channels, as many as input has",
-           "shape " + text(weight));
+    reject_argument(names.weight,
+                    std::to_string(shape.out_channels) + " input channels, as many as input has",
+                    "shape " + tuple_text(weight));
   shape.in_channels = checked_mul(weight[1], shape.groups, names.weight);
 
   for (std::size_t axis = 0; axis < max_axes; ++axis) {
     const std::int64_t stride = shape.stride[axis], extra = parameters.output_padding[axis];
     if (extra < 0 || (extra > 0 && extra >= std::max(stride, shape.dilation[axis])))
-      reject("output_padding", "sizes >= 0 and below stride or dilation",
-             text(parameters.output_padding, axes) + " with stride " + text(shape.stride, axes) +
-                 " and dilation " + text(shape.dilation, axes));
+      reject_argument("output_padding", "sizes >= 0 and below stride or dilation",
+                      text(parameters.output_padding, axes) + " with stride " + text(shape.stride, axes) +
+                          " and dilation " + text(shape.dilation, axes));
     const std::int64_t span = checked_mul(shape.dilation[axis], shape.kernel[axis] - 1, "dilation");
     const std::int64_t steps = checked_mul(shape.output[axis] - 1, stride, "stride");
     const std::int64_t covered = checked_add(checked_add(steps, span, "dilation"), 1, "dilation");
@@ -274,8 +269,9 @@ ConvShape make_conv_transpose_shape(int axes, const std::vector<std::int64_t>& i
     const std::int64_t cropped = checked_add(padding.before, padding.after, "padding");
     shape.input[axis] = same ? shape.output[axis] * stride : whole - cropped;
     if (shape.input[axis] < 1)
-      reject("padding", "less than the output's " + std::to_string(whole) + " elements on an axis",
-             "before " + std::to_string(padding.before) + ", after " + std::to_string(padding.after));
+      reject_argument(
+          "padding", "less than the output's " + std::to_string(whole) + " elements on an axis",
+          "before " + std::to_string(padding.before) + ", after " + std::to_string(padding.after));
     shape.pad_before[axis] = padding.before;
     shape.pad_after[axis] = covered - shape.input[axis] - padding.before;
   }
@@ -301,9 +297,9 @@ PoolShape make_pool_shape(int axes, const std::vector<std::int64_t>& input, cons
   shape.kernel = parameters.kernel;
   shape.stride = parameters.stride;
   shape.dilation = parameters.dilation;
-  if (shape.channels < 1) reject(names.input, "at least one channel", "shape " + text(input));
+  if (shape.channels < 1) reject_argument(names.input, "at least one channel", "shape " + tuple_text(input));
   for (const std::int64_t extent : shape.input)
-    if (extent < 1) reject(names.input, "spatial sizes >= 1", "shape " + text(input));
+    if (extent < 1) reject_argument(names.input, "spatial sizes >= 1", "shape " + tuple_text(input));
 
   for (std::size_t axis = 0; axis < max_axes; ++axis) {
     const std::int64_t span = checked_mul(shape.dilation[axis], shape.kernel[axis] - 1, "dilation");
@@ -313,11 +309,12 @@ PoolShape make_pool_shape(int axes, const std::vector<std::int64_t>& input, cons
         parameters.padding.kind == Padding::Kind::explicit_sizes && !parameters.padding.per_side;
     const std::int64_t most = once ? shape.kernel[axis] / 2 : span;
     if (padding.before > most || padding.after > most)
-      reject("padding",
-             "at most " + std::to_string(most) + " per side (" +
-                 (once ? "half the kernel_size" : "less than the window's extent") + ") for kernel_size " +
-                 text(shape.kernel, axes),
-             "before " + std::to_string(padding.before) + ", after " + std::to_string(padding.after));
+      reject_argument(
+          "padding",
+          "at most " + std::to_string(most) + " per side (" +
+              (once ? "half the kernel_size" : "less than the window's extent") + ") for kernel_size " +
+              text(shape.kernel, axes),
+          "before " + std::to_string(padding.before) + ", after " + std::to_string(padding.after));
     shape.pad_before[axis] = padding.before;
     shape.pad_after[axis] = padding.after;
     const std::int64_t padded =
@@ -331,11 +328,11 @@ PoolShape make_pool_shape(int axes, const std::vector<std::int64_t>& input, cons
       if (start < shape.input[axis] + padding.before) ++output;
     }
     if (output < 1)
-      reject("kernel_size",
-             "a window whose extent dilation * (kernel_size - 1) + 1 fits the padded input (" +
-                 std::to_string(padded) + " on an axis)",
-             text(shape.kernel, axes) + " with dilation " + text(shape.dilation, axes) + " on input " +
-                 text(shape.input, axes));
+      reject_argument("kernel_size",
+                      "a window whose extent dilation * (kernel_size - 1) + 1 fits the padded input (" +
+                          std::to_string(padded) + " on an axis)",
+                      text(shape.kernel, axes) + " with dilation " + text(shape.dilation, axes) +
+                          " on input " + text(shape.input, axes));
     shape.output[axis] = output;
   }
   require_addressable(names.input, "an array", shape.batch, shape.channels, shape.input, axes);
@@ -352,11 +349,12 @@ PlaneShape make_plane_shape(int axes, const std::vector<std::int64_t>& input, co
   shape.channels = input[1];
   shape.input = spatial(input, axes);
   shape.output = output;
-  if (shape.channels < 1 && !no_channels) reject(names.input, "at least one channel", "shape " + text(input));
+  if (shape.channels < 1 && !no_channels)
+    reject_argument(names.input, "at least one channel", "shape " + tuple_text(input));
   for (const std::int64_t extent : shape.input)
-    if (extent < 1) reject(names.input, "spatial sizes >= 1", "shape " + text(input));
+    if (extent < 1) reject_argument(names.input, "spatial sizes >= 1", "shape " + tuple_text(input));
   for (const std::int64_t extent : shape.output)
-    if (extent < 0) reject("output_size", "every size >= 0", text(shape.output, axes));
+    if (extent < 0) reject_argument("output_size", "every size >= 0", text(shape.output, axes));
   require_addressable(names.input, "an array", shape.batch, shape.channels, shape.input, axes);
   require_addressable("output_size", "an output", shape.batch, shape.channels, shape.output, axes);
   return shape;
@@ -370,11 +368,11 @@ FractionalPoolShape make_fractional_pool_shape(int axes, const std::vector<std::
   const std::int64_t spare = axes == 3 ? 1 : 0;
   for (std::size_t axis = max_axes - static_cast<std::size_t>(axes); axis < max_axes; ++axis)
     if (kernel[axis] > shape.input[axis] || output[axis] > shape.input[axis] - kernel[axis] + 1 - spare)
-      reject("output_size",
-             "at most input - kernel_size" + std::string(spare == 0 ? " + 1" : "") +
-                 " on every axis, for input " + text(shape.input, axes) + " and kernel_size " +
-                 text(kernel, axes),
-             text(output, axes));
+      reject_argument("output_size",
+                      "at most input - kernel_size" + std::string(spare == 0 ? " + 1" : "") +
+                          " on every axis, for input " + text(shape.input, axes) + " and kernel_size " +
+                          text(kernel, axes),
+                      text(output, axes));
   return shape;
 }
 

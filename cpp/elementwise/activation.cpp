@@ -1,10 +1,10 @@
 // Activations: blocks of the array in parallel.
 #include <algorithm>
-#include <stdexcept>
 #include <string>
 
 #include "base/checked.h"
 #include "base/parallel.h"
+#include "base/reject.h"
 #include "convnative/elementwise.h"
 #include "elementwise/kernels.h"
 
@@ -64,13 +64,13 @@ Activation make_activation(const std::string& name, const std::vector<double>& p
     names += (row == 0 ? "" : ", ") + std::string(kernel.name);
     if (name != kernel.name) continue;
     if (parameters.size() != static_cast<std::size_t>(kernel.parameters))
-      throw std::invalid_argument("parameters: expected " + std::to_string(kernel.parameters) +
-                                  " numbers for " + name + ", received " + std::to_string(parameters.size()));
+      reject_argument("parameters", std::to_string(kernel.parameters) + " numbers for " + name,
+                      std::to_string(parameters.size()));
     Activation activation{row, {}};
     std::copy(parameters.begin(), parameters.end(), activation.parameters.begin());
     return activation;
   }
-  throw std::invalid_argument("name: expected one of " + names + ", received '" + name + "'");
+  reject_argument("name", "one of " + names, "'" + name + "'");
 }
 
 void activation_forward(const Activation& activation, DType dtype, std::int64_t size, const void* input,
@@ -83,8 +83,7 @@ void activation_forward(const Activation& activation, DType dtype, std::int64_t 
 
 void activation_grad(const Activation& activation, int order, DType dtype, std::int64_t size,
                      const void* input, const void* grad_output, void* grad_input, Isa isa) {
-  if (order != 1 && order != 2)
-    throw std::invalid_argument("order: expected 1 or 2, received " + std::to_string(order));
+  if (order != 1 && order != 2) reject_argument("order", "1 or 2", std::to_string(order));
   if (dtype == DType::float32)
     grad(activation, order, size, static_cast<const float*>(input), static_cast<const float*>(grad_output),
          static_cast<float*>(grad_input), isa);

@@ -1,8 +1,11 @@
 // Cross-entropy against class indices. The gradient recomputes the softmax: that reads the input once more
 // and keeps no array between the passes.
-#include <stdexcept>
+#include <algorithm>
+#include <cmath>
+#include <limits>
 #include <string>
 
+#include "base/reject.h"
 #include "convnative/loss.h"
 #include "elementwise/class_block.h"
 #include "loss/class_targets.h"
@@ -10,10 +13,37 @@
 namespace convnative {
 namespace {
 
+// Of each point of a block: the largest x, and the sum of exp(x - largest) with its logarithm. A NaN, or an
+// infinite maximum, makes the sum NaN and with it the whole point.
+struct ClassSums {
+  double largest[class_block_size];
+  double sum[class_block_size];
+  double log_sum[class_block_size];
+
+  template <class T>
+  ClassSums(const ClassShape& shape, const ClassBlock& block, const T* input) {
+    std::fill_n(largest, block.count, -std::numeric_limits<double>::infinity());
+    std::fill_n(sum, block.count, 0.0);
+    for (std::int64_t c = 0; c < shape.classes; ++c) {
+      const T* const x = input + block.offset + c * shape.inner;
+      for (std::int64_t i = 0; i < block.count; ++i)
+        largest[i] = std::max(largest[i], static_cast<double>(x[i]));
+    }
+    for (std::int64_t c = 0; c < shape.classes; ++c) {
+      const T* const x = input + block.offset + c * shape.inner;
+      for (std::int64_t i = 0; i < block.count; ++i)
+        sum[i] += std::exp(static_cast<double>(x[i]) - largest[i]);
+    }
+    for (std::int64_t i = 0; i < block.count; ++i) log_sum[i] = std::log(sum[i]);
+  }
+
+  double softmax(double x, std::int64_t i) const { return std::exp(x - largest[i]) / sum[i]; }
+  double log_softmax(double x, std::int64_t i) const { return x - largest[i] - log_sum[i]; }
+};
+
 void require_valid(const ClassTargets& targets, double label_smoothing) {
   if (!(label_smoothing >= 0 && label_smoothing <= 1))
-    throw std::invalid_argument("label_smoothing: expected a number in [0, 1], received " +
-                                std::to_string(label_smoothing));
+    reject_argument("label_smoothing", "a number in [0, 1]", std::to_string(label_smoothing));
   require_classes(targets);
 }
 

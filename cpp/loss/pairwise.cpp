@@ -4,8 +4,8 @@
 // them, and what is left is stored or summed. So a row of the table is a loop without options.
 #include <algorithm>
 #include <atomic>
-#include <stdexcept>
 
+#include "base/reject.h"
 #include "loss/ordered_sum.h"
 #include "loss/pairwise_table.h"
 
@@ -74,9 +74,7 @@ void require_domain(bool (*in_domain)(double), const char* argument, const char*
                      return;
                    }
                });
-  if (outside < size)
-    throw std::invalid_argument(std::string(argument) + ": expected " + domain + ", received " +
-                                std::to_string(values[outside]));
+  if (outside < size) reject_argument(argument, domain, std::to_string(values[outside]));
 }
 
 template <class T>

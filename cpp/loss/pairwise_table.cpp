@@ -2,7 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
-#include <stdexcept>
+
+#include "base/reject.h"
 
 namespace convnative {
 namespace {
@@ -146,13 +147,11 @@ void evaluate(double parameter, std::int64_t size, const T* x, const T* t, doubl
 void require_nothing(double) {}
 
 void require_beta(double beta) {
-  if (!(beta >= 0))
-    throw std::invalid_argument("beta: expected a number >= 0, received " + std::to_string(beta));
+  if (!(beta >= 0)) reject_argument("beta", "a number >= 0", std::to_string(beta));
 }
 
 void require_delta(double delta) {
-  if (!(delta > 0))
-    throw std::invalid_argument("delta: expected a number > 0, received " + std::to_string(delta));
+  if (!(delta > 0)) reject_argument("delta", "a number > 0", std::to_string(delta));
 }
 
 bool is_probability(double x) {
@@ -202,7 +201,7 @@ std::vector<std::string> pairwise_losses() {
 const PairwiseRow& pairwise_row(const std::string& name) {
   for (const PairwiseRow& row : table)
     if (name == row.name) return row;
-  throw std::invalid_argument("loss: expected the name of a loss, received '" + name + "'");
+  reject_argument("loss", "the name of a loss", "'" + name + "'");
 }
 
 }  // namespace convnative

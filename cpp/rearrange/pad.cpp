@@ -36,27 +36,27 @@ struct Axis {
 };
 
 // What the mode asks of an axis.
-void require_amounts(PadMode mode, std::int64_t size, std::int64_t before, std::int64_t after) {
+void require_amounts(PaddingMode mode, std::int64_t size, std::int64_t before, std::int64_t after) {
   const std::string received = tuple_text({before, after});
   const std::int64_t larger = std::max(before, after);
   // What cropping leaves: torch crops first where it pads with constants and copies of the whole.
   const std::int64_t left = size + std::min<std::int64_t>(before, 0) + std::min<std::int64_t>(after, 0);
   switch (mode) {
-    case PadMode::constant:
+    case PaddingMode::constant:
       if (left < 0)
         reject_argument("pad", "to crop at most the axis' " + std::to_string(size) + " elements", received);
       return;
-    case PadMode::replicate:
+    case PaddingMode::replicate:
       return;
-    case PadMode::reflect:
+    case PaddingMode::reflect:
       if (larger >= size && larger > 0)
         reject_argument("pad", "less than the axis' " + std::to_string(size) + " elements", received);
       return;
-    case PadMode::symmetric:
+    case PaddingMode::symmetric:
       if (larger > size)
         reject_argument("pad", "at most the axis' " + std::to_string(size) + " elements", received);
       return;
-    case PadMode::circular:
+    case PaddingMode::circular:
       if (larger > std::max<std::int64_t>(left, 0))
         reject_argument("pad",
                         "at most the " + std::to_string(std::max<std::int64_t>(left, 0)) +
@@ -66,10 +66,10 @@ void require_amounts(PadMode mode, std::int64_t size, std::int64_t before, std::
   }
 }
 
-std::vector<Run> runs_of(PadMode mode, std::int64_t size, std::int64_t before, std::int64_t after) {
+std::vector<Run> runs_of(PaddingMode mode, std::int64_t size, std::int64_t before, std::int64_t after) {
   const std::int64_t front = std::max<std::int64_t>(before, 0), back = std::max<std::int64_t>(after, 0);
   std::vector<Run> runs;
-  if (mode == PadMode::circular) {
+  if (mode == PaddingMode::circular) {
     // What cropping leaves is what repeats.
     const std::int64_t first = std::max<std::int64_t>(-before, 0);
     const std::int64_t length = size - first - std::max<std::int64_t>(-after, 0);
@@ -77,13 +77,13 @@ std::vector<Run> runs_of(PadMode mode, std::int64_t size, std::int64_t before, s
   } else {
     // Runs for positions [-front, size + back), of which those outside [-before, size + after) are cropped.
     switch (mode) {
-      case PadMode::reflect:
+      case PaddingMode::reflect:
         runs = {{front, front, -1}, {0, size, 1}, {size - 2, back, -1}};
         break;
-      case PadMode::symmetric:
+      case PaddingMode::symmetric:
         runs = {{front - 1, front, -1}, {0, size, 1}, {size - 1, back, -1}};
         break;
-      case PadMode::replicate:
+      case PaddingMode::replicate:
         runs = {{0, front, 0}, {0, size, 1}, {size - 1, back, 0}};
         break;
       default:
@@ -283,12 +283,12 @@ void grad(const PadShape& shape, const T* grad_output, T* grad_input) {
 
 }  // namespace
 
-PadShape make_pad_shape(const Sizes& input, const Sizes& amounts, PadMode mode, const char* input_name) {
+PadShape make_pad_shape(const Sizes& input, const Sizes& amounts, PaddingMode mode, const char* input_name) {
   const std::size_t count = amounts.size() / 2;
   if (amounts.size() % 2 != 0 || count > input.size())
     reject_argument("pad", "(before, after) for at most " + std::to_string(input.size()) + " axes",
                     std::to_string(amounts.size()) + " ints");
-  if (mode != PadMode::constant) {
+  if (mode != PaddingMode::constant) {
     if (count < 1 || count > max_axes || (input.size() != count + 1 && input.size() != count + 2))
       reject_argument(
           "pad",
@@ -297,7 +297,7 @@ PadShape make_pad_shape(const Sizes& input, const Sizes& amounts, PadMode mode, 
           std::to_string(amounts.size()) + " ints for an input of shape " + tuple_text(input));
     // As in torch, only the batch may be empty; what repeats itself may be.
     const bool batched = input.size() == count + 2;
-    if (mode != PadMode::circular && std::find(input.begin() + batched, input.end(), 0) != input.end())
+    if (mode != PaddingMode::circular && std::find(input.begin() + batched, input.end(), 0) != input.end())
       reject_argument(input_name, "sizes >= 1 behind the batch", "shape " + tuple_text(input));
   }
 
@@ -329,7 +329,7 @@ void pad_forward(const PadShape& shape, DType dtype, const void* input, double v
 }
 
 void pad_grad(const PadShape& shape, DType dtype, const void* grad_output, void* grad_input) {
-  if (shape.mode == PadMode::constant) {
+  if (shape.mode == PaddingMode::constant) {
     PadShape adjoint{shape.mode, shape.output, shape.before, shape.after, shape.input};
     for (Sizes* amounts : {&adjoint.before, &adjoint.after})
       for (std::int64_t& amount : *amounts) amount = -amount;

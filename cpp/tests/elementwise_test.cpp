@@ -92,6 +92,33 @@ void test_softmax(Random& random, const ClassShape& shape) {
   CHECK(near(result, log_p));
   softmax_forward(shape, dtype_of<T>, input.data(), result.data());
   CHECK(near(result, p));
+
+  // The gradients: y (g - <y, g>) and g - exp(y) <1, g>.
+  const std::vector<T> g = draw<T>(random, static_cast<std::int64_t>(input.size()));
+  std::vector<T> gradient(input.size()), log_gradient(input.size()), log_result(input.size());
+  log_softmax_forward(shape, dtype_of<T>, input.data(), log_result.data());
+  std::vector<double> expected(input.size()), log_expected(input.size());
+  for (std::int64_t o = 0; o < shape.outer; ++o)
+    for (std::int64_t i = 0; i < shape.inner; ++i) {
+      const auto at = [&](std::int64_t c) {
+        return static_cast<std::size_t>((o * shape.classes + c) * shape.inner + i);
+      };
+      double product = 0, total = 0;
+      for (std::int64_t c = 0; c < shape.classes; ++c) {
+        product += p[at(c)] * static_cast<double>(g[at(c)]);
+        total += static_cast<double>(g[at(c)]);
+      }
+      for (std::int64_t c = 0; c < shape.classes; ++c) {
+        expected[at(c)] = p[at(c)] * (static_cast<double>(g[at(c)]) - product);
+        log_expected[at(c)] = static_cast<double>(g[at(c)]) - p[at(c)] * total;
+      }
+    }
+  for (const Isa isa : available_isas()) {
+    softmax_grad(shape, dtype_of<T>, result.data(), g.data(), gradient.data(), isa);
+    CHECK(near(gradient, expected));
+    log_softmax_grad(shape, dtype_of<T>, log_result.data(), g.data(), log_gradient.data(), isa);
+    CHECK(near(log_gradient, log_expected));
+  }
 }
 
 void test_values() {

@@ -43,15 +43,15 @@ double dot(const std::vector<T>& a, const std::vector<T>& b) {
 }
 
 // Where position p of a padded axis comes from, p counted from the axis' first element; -1 for the constant.
-std::int64_t source_of(PadMode mode, std::int64_t p, std::int64_t size) {
+std::int64_t source_of(PaddingMode mode, std::int64_t p, std::int64_t size) {
   switch (mode) {
-    case PadMode::constant:
+    case PaddingMode::constant:
       return p < 0 || p >= size ? -1 : p;
-    case PadMode::reflect:
+    case PaddingMode::reflect:
       return p < 0 ? -p : p >= size ? 2 * (size - 1) - p : p;
-    case PadMode::symmetric:
+    case PaddingMode::symmetric:
       return p < 0 ? -p - 1 : p >= size ? 2 * size - 1 - p : p;
-    case PadMode::replicate:
+    case PaddingMode::replicate:
       return std::clamp<std::int64_t>(p, 0, size - 1);
     default:
       return (p + size) % size;
@@ -60,8 +60,8 @@ std::int64_t source_of(PadMode mode, std::int64_t p, std::int64_t size) {
 
 template <class T>
 void test_pad(Random& random) {
-  for (const PadMode mode :
-       {PadMode::constant, PadMode::reflect, PadMode::symmetric, PadMode::replicate, PadMode::circular})
+  for (const PaddingMode mode : {PaddingMode::constant, PaddingMode::reflect, PaddingMode::symmetric,
+                                 PaddingMode::replicate, PaddingMode::circular})
     for (int number = 0; number < 40; ++number) {
       const auto axes = static_cast<std::size_t>(random.between(1, 3));
       Sizes input{random.between(0, 2), random.between(1, 2)}, amounts;
@@ -69,7 +69,7 @@ void test_pad(Random& random) {
         input.push_back(random.between(5, 9));
         // Cropping in circular mode is another definition.
         for (int side = 0; side < 2; ++side)
-          amounts.push_back(random.between(mode == PadMode::circular ? 0 : -2, 4));
+          amounts.push_back(random.between(mode == PaddingMode::circular ? 0 : -2, 4));
       }
       const PadShape shape = make_pad_shape(input, amounts, mode);
       const std::vector<T> x = random.integers<T>(product(input));
@@ -94,9 +94,9 @@ void test_pad(Random& random) {
       pad_grad(shape, dtype_of<T>, g.data(), back.data());
       CHECK(dot(y, g) == dot(x, back));
     }
-  CHECK_THROWS(std::invalid_argument, make_pad_shape({1, 1, 3}, {3, 0}, PadMode::reflect));
-  CHECK_THROWS(std::invalid_argument, make_pad_shape({3}, {-2, -2}, PadMode::constant));
-  CHECK_THROWS(std::overflow_error, make_pad_shape({3}, {INT64_MAX, 0}, PadMode::constant));
+  CHECK_THROWS(std::invalid_argument, make_pad_shape({1, 1, 3}, {3, 0}, PaddingMode::reflect));
+  CHECK_THROWS(std::invalid_argument, make_pad_shape({3}, {-2, -2}, PaddingMode::constant));
+  CHECK_THROWS(std::overflow_error, make_pad_shape({3}, {INT64_MAX, 0}, PaddingMode::constant));
 }
 
 template <class T>

@@ -67,4 +67,12 @@ void softmax_forward(const ClassShape& shape, DType dtype, const void* input, vo
 void log_softmax_forward(const ClassShape& shape, DType dtype, const void* input, void* result,
                          Isa isa = isa());
 
+// The gradients, of the results: with y = softmax(x), grad_input = y (g - the sum of y g), and with
+// y = log_softmax(x), grad_input = g - exp(y) times the sum of g. Sums are in float64; `grad_input` may not be
+// an argument.
+void softmax_grad(const ClassShape& shape, DType dtype, const void* result, const void* grad_output,
+                  void* grad_input, Isa isa = isa());
+void log_softmax_grad(const ClassShape& shape, DType dtype, const void* result, const void* grad_output,
+                      void* grad_input, Isa isa = isa());
+
 }  // namespace convnative

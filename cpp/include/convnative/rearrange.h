@@ -15,12 +15,8 @@
 
 namespace convnative {
 
-// What stands beside the array: a value; the array mirrored at its border element or, `symmetric`, behind it;
-// the border element; the array again.
-enum class PadMode { constant, reflect, symmetric, replicate, circular };
-
 struct PadShape {
-  PadMode mode = PadMode::constant;
+  PaddingMode mode = PaddingMode::constant;
   std::vector<std::int64_t> input;
   std::vector<std::int64_t> before, after;  // for every axis; negative amounts crop
   std::vector<std::int64_t> output;
@@ -29,7 +25,7 @@ struct PadShape {
 // `amounts`: before and after the last axis, then of the one before it, and so on (torch's order). The modes
 // other than `constant` pad the last k axes of an array of k + 1 or k + 2, k from 1 to 3.
 PadShape make_pad_shape(const std::vector<std::int64_t>& input, const std::vector<std::int64_t>& amounts,
-                        PadMode mode, const char* input_name = "input");
+                        PaddingMode mode, const char* input_name = "input");
 
 void pad_forward(const PadShape& shape, DType dtype, const void* input, double value, void* output);
 // The adjoint of `pad_forward` with value 0.

@@ -28,6 +28,8 @@ struct Padding {
 //   replicate  x0 x0 | x0 x1 x2 ...                       circular   the elements of the other end
 enum class PaddingMode { constant, reflect, replicate, circular, symmetric };
 
+const char* name(PaddingMode mode);
+
 struct ConvParameters {
   Extents stride{1, 1, 1};
   Extents dilation{1, 1, 1};

@@ -905,6 +905,20 @@ def _log_softmax(input: Any, dim: int) -> Array:
     return result
 
 
+@primitive
+def _softmax_grad(y: Any, grad_output: Any, dim: int) -> Array:
+    """Return y (grad_output - <y, grad_output>)."""
+    result: Array = _core.softmax_grad(as_array(y), as_array(grad_output), dim, False)
+    return result
+
+
+@primitive
+def _log_softmax_grad(y: Any, grad_output: Any, dim: int) -> Array:
+    """Return grad_output - exp(y) times the sum of grad_output."""
+    result: Array = _core.softmax_grad(as_array(y), as_array(grad_output), dim, True)
+    return result
+
+
 def _sum(values: Any, dim: int) -> Any:
     return anp.sum(values, axis=dim, keepdims=True)
 
@@ -969,8 +983,33 @@ defvjp(
 )
 defjvp(_prelu_sums, None, "same", "same")
 
-# With p = softmax(x): dp = p (dx - <p, dx>), a symmetric map; d log p = dx - <p, dx>.
-defvjp(_softmax, lambda ans, input, dim: lambda g: ans * (g - _sum(ans * g, dim)))
-defjvp(_softmax, lambda g, ans, input, dim: ans * (g - _sum(ans * g, dim)))
-defvjp(_log_softmax, lambda ans, input, dim: lambda g: g - anp.exp(ans) * _sum(g, dim))
+# With y = softmax(x): dy = y (dx - <y, dx>), a symmetric map. With y = log_softmax(x):
+# dy = dx - <exp(y), dx>.
+defvjp(_softmax, lambda ans, input, dim: lambda g: _softmax_grad(ans, cotangent(g, ans), dim))
+defjvp(_softmax, lambda g, ans, input, dim: _softmax_grad(ans, g, dim))
+defvjp(
+    _softmax_grad,
+    lambda ans, y, grad_output, dim: (
+        lambda g: g * (grad_output - _sum(y * grad_output, dim)) - (grad_output * _sum(y * g, dim))
+    ),
+    lambda ans, y, grad_output, dim: lambda g: _softmax_grad(y, cotangent(g, ans), dim),
+)
+defjvp(
+    _softmax_grad,
+    lambda g, ans, y, grad_output, dim: (
+        g * (grad_output - _sum(y * grad_output, dim)) - (y * _sum(g * grad_output, dim))
+    ),
+    "same",
+)
+defvjp(_log_softmax, lambda ans, input, dim: lambda g: _log_softmax_grad(ans, cotangent(g, ans), dim))
 defjvp(_log_softmax, lambda g, ans, input, dim: g - _sum(anp.exp(ans) * g, dim))
+defvjp(
+    _log_softmax_grad,
+    lambda ans, y, grad_output, dim: lambda g: -anp.exp(y) * _sum(grad_output, dim) * g,
+    lambda ans, y, grad_output, dim: lambda g: g - _sum(anp.exp(y) * g, dim),
+)
+defjvp(
+    _log_softmax_grad,
+    lambda g, ans, y, grad_output, dim: -anp.exp(y) * _sum(grad_output, dim) * g,
+    "same",
+)
