@@ -5,7 +5,7 @@ from itertools import product
 import autograd.numpy as anp
 import numpy as np
 import pytest
-from autograd import elementwise_grad
+from autograd import elementwise_grad, make_jvp
 from autograd.test_util import check_grads
 
 import reference
@@ -263,6 +263,24 @@ def test_of_nothing_and_of_one_number(shape, dtype):
         y = _core.activation_forward(np.zeros(shape, dtype), name, parameters)
         assert y.shape == shape
         assert y.dtype == dtype
+
+
+def test_third_derivatives_are_refused():
+    x = np.array([0.3, -0.7])
+    slope = elementwise_grad(elementwise_grad(F.silu))
+    assert slope(x).shape == x.shape
+    for third in (elementwise_grad(slope), lambda x: make_jvp(slope)(x)(x)):
+        with pytest.raises(NotImplementedError, match=r"^silu: there are derivatives up to the second order"):
+            third(x)
+    # What is linear has them all: in the factor of a second derivative, and of softmax.
+    g = np.array([2.0, 3.0])
+    check_grads(lambda g: elementwise_grad(elementwise_grad(lambda x: F.tanh(x) * g))(x), order=2)(g)
+    check_grads(lambda x: elementwise_grad(lambda x: F.softmax(x, 0) * g)(x), modes=["fwd", "rev"], order=2)(
+        x
+    )
+    check_grads(
+        lambda x: elementwise_grad(lambda x: F.log_softmax(x, 0) * g)(x), modes=["fwd", "rev"], order=2
+    )(x)
 
 
 # -- prelu ------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ its first two derivatives; the functions here give the row its parameters.
 # ruff: noqa: ARG005 (autograd gives the makers of products all arguments, by position)
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import autograd.numpy as anp
 import numpy as np
@@ -929,7 +929,11 @@ defjvp(_relu, lambda g, ans, input: _relu_grad(input, g))
 defvjp(_relu_grad, None, lambda ans, input, grad_output: lambda g: _relu_grad(input, cotangent(g, ans)))
 defjvp(_relu_grad, None, "same")
 
-# A third derivative is not defined: autograd says so.
+
+def _no_third_derivative(config: _Config) -> NoReturn:
+    raise NotImplementedError(f"{config[0]}: there are derivatives up to the second order")
+
+
 defvjp(
     _activation,
     lambda ans, input, config: lambda g: _activation_grad(input, cotangent(g, ans), config),
@@ -945,6 +949,17 @@ defvjp(
 defjvp(
     _activation_grad,
     lambda g, ans, input, grad_output, config: _activation_second(input, g * grad_output, config),
+    "same",
+)
+
+defvjp(
+    _activation_second,
+    lambda ans, input, factor, config: _no_third_derivative(config),
+    lambda ans, input, factor, config: lambda g: _activation_second(input, cotangent(g, ans), config),
+)
+defjvp(
+    _activation_second,
+    lambda g, ans, input, factor, config: _no_third_derivative(config),
     "same",
 )
 
