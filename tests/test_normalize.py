@@ -76,6 +76,14 @@ def test_vectors_of_zeros_have_a_gradient(dtype):
         np.testing.assert_array_equal(gradient, np.full_like(x, 2), strict=True)
 
 
+def test_infinities_are_quiet(dtype):
+    for p in (1, 2, INF):
+        x = np.array([[np.inf, 1], [np.nan, 1], [3, 0]], dtype)
+        y = F.normalize(x, p)
+        np.testing.assert_array_equal(np.isnan(y), [[True, False], [True, True], [False, False]])
+        np.testing.assert_array_equal(y[[0, 2], 1], 0)
+
+
 def test_nothing_stays_nothing(dtype):
     for shape in ((0, 3), (3, 0), (2, 0, 4)):
         x = np.zeros(shape, dtype)

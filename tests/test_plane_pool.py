@@ -129,6 +129,29 @@ def test_none_keeps_a_size():
             function(x[0], None)
 
 
+def test_unpooling_after_padding_per_side(dtype):
+    """Every maximum comes back to its place; the default size is the pool's input where its windows fit."""
+    for axes in AXES:
+        shape = (2, 3, 9, 7, 5)[: axes + 2]
+        x = generator("pairs", axes).permutation(np.prod(shape)).reshape(shape).astype(dtype) + 1
+        for sides in ((0, 1), (1, 0), (2, 1)):
+            pairs = (sides,) * axes
+            pooled = of_axes("max_pool", axes)(x, 3, 2, pairs, return_indices=True)
+            size = tuple(2 * (n - 1) + 3 - sum(sides) for n in pooled[0].shape[2:])
+            layer = getattr(nn, f"MaxUnpool{axes}d")(3, 2, pairs)
+            assert shapes.unpool_output_shape(pooled[0].shape, 3, 2, pairs, axes=axes)[2:] == size
+            y = of_axes("max_unpool", axes)(*pooled, 3, 2, pairs, output_size=shape)
+            assert_same_bits(y, np.where(np.isin(x, pooled[0]), x, 0).astype(dtype), sides)
+            assert_same_bits(layer(*pooled, shape), y)
+            if size == shape[2:]:
+                assert_same_bits(layer(*pooled), y)
+    with pytest.raises(ValueError, match=r"^padding: expected together at most the 3 elements"):
+        shapes.unpool_output_shape((1, 1, 1, 1), 3, 2, ((0, 0), (3, 1)))
+    for bad in ("same", ((1, 2),)):
+        with pytest.raises((TypeError, ValueError), match=r"^padding: "):
+            F.max_unpool2d(np.ones((1, 2, 2)), np.zeros((1, 2, 2), int), 2, padding=bad)
+
+
 @pytest.mark.parametrize("output", [(0, 2), (0, 0)], ids=str)
 def test_no_positions_have_no_gradient(output, dtype):
     x = np.ones((2, 3, 5, 7), dtype)
@@ -136,6 +159,18 @@ def test_no_positions_have_no_gradient(output, dtype):
         assert function(x, output).shape == (2, 3, *output)
         gradient = grad(lambda x, function=function: function(x, output).sum())(x)
         np.testing.assert_array_equal(gradient, np.zeros_like(x), strict=True)
+
+
+def test_the_divisor_of_signals(dtype):
+    x = small_integers(generator("divisor"), (2, 3, 9)).astype(dtype)
+    options = {"stride": 2, "padding": 1, "divisor_override": 4}
+    y = F.avg_pool1d(x, 3, **options)
+    assert_same_bits(y, F.avg_pool2d(x[..., None], (3, 1), (2, 1), (1, 0), divisor_override=4)[..., 0])
+    assert_same_bits(nn.AvgPool1d(3, **options)(x), y)
+    assert_same_bits(
+        F.avg_pool1d_grad_input(y, x.shape, 3, **options),
+        grad(lambda x: (F.avg_pool1d(x, 3, **options) * y).sum())(x),
+    )
 
 
 def test_global_pools(dtype):

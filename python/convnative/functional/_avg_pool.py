@@ -31,6 +31,7 @@ def avg_pool1d(
     padding: Padding = 0,
     ceil_mode: CeilMode = False,
     count_include_pad: bool = True,
+    divisor_override: int | None = None,
     *,
     dilation: Size = 1,
     out: Array | None = None,
@@ -50,7 +51,7 @@ def avg_pool1d(
     >>> F.avg_pool1d(np.array([[1.0, 3.0, 2.0, 0.0]]), 2).tolist()
     [[2.0, 1.0]]
     """
-    config = (1, kernel_size, stride, padding, ceil_mode, count_include_pad, None, dilation)
+    config = (1, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override, dilation)
     return _pool(input, config, out)
 
 
@@ -156,6 +157,7 @@ def avg_pool1d_grad_input(
     padding: Padding = 0,
     ceil_mode: CeilMode = False,
     count_include_pad: bool = True,
+    divisor_override: int | None = None,
     *,
     dilation: Size = 1,
 ) -> Array:
@@ -174,7 +176,7 @@ def avg_pool1d_grad_input(
     >>> F.avg_pool1d_grad_input(np.array([[4.0]]), (1, 3), 2).tolist()
     [[2.0, 2.0, 0.0]]
     """
-    config = (1, kernel_size, stride, padding, ceil_mode, count_include_pad, None, dilation)
+    config = (1, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override, dilation)
     return _avg_pool_grad(grad_output, input_shape, config)
 
 

@@ -22,7 +22,7 @@ from ._differentiation import cotangent, defjvp, defvjp, primitive, refuse_trace
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .._typing import Array, Size
+    from .._typing import Array, Padding, Size
 
 
 def max_unpool1d(
@@ -30,7 +30,7 @@ def max_unpool1d(
     indices: Array,
     kernel_size: Size,
     stride: Size | None = None,
-    padding: Size = 0,
+    padding: Padding = 0,
     output_size: Sequence[int] | None = None,
     *,
     out: Array | None = None,
@@ -58,7 +58,7 @@ def max_unpool2d(
     indices: Array,
     kernel_size: Size,
     stride: Size | None = None,
-    padding: Size = 0,
+    padding: Padding = 0,
     output_size: Sequence[int] | None = None,
     *,
     out: Array | None = None,
@@ -73,8 +73,10 @@ def max_unpool2d(
     indices : ndarray of int, shape of `input`
         Where each value goes, as row * OW + column: what `max_pool2d` gives with ``return_indices``. Of
         several values for one place the last stays.
-    kernel_size, stride, padding : int or pair of int
+    kernel_size, stride : int or pair of int
         Those of the pool; they decide the output size.
+    padding : int, pair of int, or pair of (before, after) pairs, default 0
+        That of the pool.
     output_size : sequence of int, optional
         The output's spatial sizes, or its whole shape with the batch, of which the sizes are taken. Each
         must be less than a stride away from the size that the other arguments give.
@@ -111,7 +113,7 @@ def max_unpool3d(
     indices: Array,
     kernel_size: Size,
     stride: Size | None = None,
-    padding: Size = 0,
+    padding: Padding = 0,
     output_size: Sequence[int] | None = None,
     *,
     out: Array | None = None,
@@ -140,7 +142,7 @@ def _unpool(
     indices: Array,
     kernel_size: Size,
     stride: Size | None,
-    padding: Size,
+    padding: Padding,
     output_size: Sequence[int] | None,
     out: Array | None,
 ) -> Array:

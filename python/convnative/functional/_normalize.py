@@ -99,7 +99,9 @@ def normalize(
     else:
         norms = _norms(input, p, axes)
         below = getval(norms) < eps
-        result = input / (norms * ~below + below * input.dtype.type(eps))
+        divisors = norms * ~below + below * input.dtype.type(eps)
+        with np.errstate(invalid="ignore", divide="ignore"):  # of infinities: NaN, as the definition has it
+            result = input / divisors
     if out is None:
         return result
     np.copyto(out, result)

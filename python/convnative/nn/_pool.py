@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from .. import functional as F
 from .._random import generator
@@ -123,11 +123,15 @@ class _MaxUnpoolNd(Module):
     _axes: ClassVar[int]
     _function: ClassVar[Callable[..., Array]]
 
-    def __init__(self, kernel_size: Size, stride: Size | None = None, padding: Size = 0) -> None:
+    def __init__(self, kernel_size: Size, stride: Size | None = None, padding: Padding = 0) -> None:
         super().__init__()
         self.kernel_size = normalize_size(kernel_size, self._axes, "kernel_size")
         self.stride = self.kernel_size if stride is None else normalize_size(stride, self._axes, "stride")
-        self.padding = normalize_size(padding, self._axes, "padding", 0)
+        self.padding: Padding
+        if isinstance(padding, (tuple, list)) and any(isinstance(side, (tuple, list)) for side in padding):
+            self.padding = normalize_padding(padding, self._axes)
+        else:
+            self.padding = normalize_size(cast("Size", padding), self._axes, "padding", 0)
 
     def forward(self, input: Array, indices: Array, output_size: Sequence[int] | None = None) -> Array:
         """Put an input of shape (N, C, spatial...) or (C, spatial...) back to `indices`."""
@@ -160,8 +164,10 @@ class MaxUnpool2d(_MaxUnpoolNd):
 
     Parameters
     ----------
-    kernel_size, stride, padding : int or pair of int
+    kernel_size, stride : int or pair of int
         Those of the pool; see `convnative.functional.max_unpool2d`.
+    padding : int, pair of int, or pair of (before, after) pairs, default 0
+        That of the pool.
 
     Raises
     ------
@@ -228,6 +234,7 @@ class AvgPool1d(_AvgPoolNd):
         padding: Padding = 0,
         ceil_mode: CeilMode = False,
         count_include_pad: bool = True,
+        divisor_override: int | None = None,
         *,
         dilation: Size = 1,
     ) -> None:
@@ -238,6 +245,7 @@ class AvgPool1d(_AvgPoolNd):
         self.padding = (padding,) if isinstance(padding, int) else padding
         self.ceil_mode = _ceil_mode(ceil_mode)
         self.count_include_pad = bool(count_include_pad)
+        self.divisor_override = divisor_override
         self.dilation = normalize_size(dilation, 1, "dilation")
 
     def forward(self, input: Array) -> Array:
@@ -249,6 +257,7 @@ class AvgPool1d(_AvgPoolNd):
             self.padding,
             self.ceil_mode,
             self.count_include_pad,
+            self.divisor_override,
             dilation=self.dilation,
         )
 

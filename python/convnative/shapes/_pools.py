@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import cast
 
-from ._arguments import Pair, _as_int, _check_addressable, _checked, _is_sequence, _text, normalize_size
+from ._arguments import (
+    Padding,
+    Pair,
+    _as_int,
+    _check_addressable,
+    _checked,
+    _is_sequence,
+    _text,
+    normalize_padding,
+    normalize_size,
+)
 from ._symbols import Expression
 from ._windows import _split_shape
 
@@ -224,7 +234,7 @@ def unpool_output_shape(
     input_shape: Sequence[int],
     kernel_size: int | Sequence[int],
     stride: int | Sequence[int] | None = None,
-    padding: int | Sequence[int] = 0,
+    padding: Padding = 0,
     output_size: Sequence[int] | None = None,
     *,
     axes: int = 2,
@@ -235,8 +245,10 @@ def unpool_output_shape(
     ----------
     input_shape : sequence of int
         ``(N, C, *spatial)``, or ``(C, *spatial)`` without a batch, of what the pool gave.
-    kernel_size, stride, padding : int or sequence of int
+    kernel_size, stride : int or sequence of int
         Those of the pool.
+    padding : int, sequence of int or sequence of pairs, optional
+        That of the pool: one int for every side, one for each axis, or one ``(before, after)`` pair for each.
     output_size : sequence of int, optional
         The spatial sizes, or a shape with batch and channels before them; less than a stride away from those
         of `unpool_output_size`.
@@ -263,10 +275,15 @@ def unpool_output_shape(
     lead, spatial = _pooled_planes(input_shape, axes)
     kernel = normalize_size(kernel_size, axes, "kernel_size")
     steps = kernel if stride is None else normalize_size(stride, axes, "stride")
-    sides = normalize_size(padding, axes, "padding", 0)
+    if _is_sequence(padding) and any(map(_is_sequence, padding)):
+        pairs = cast("tuple[Pair, ...]", normalize_padding(cast("Padding", padding), axes))
+    else:
+        pairs = tuple(
+            (side, side) for side in normalize_size(cast("int | Sequence[int]", padding), axes, "padding", 0)
+        )
     output = tuple(
-        unpool_output_size(cast(int, size), *window)
-        for size, *window in zip(spatial, kernel, steps, sides, strict=True)
+        _unpooled(cast(int, size), *window)
+        for size, window in zip(spatial, zip(kernel, steps, pairs, strict=True), strict=True)
     )
     if output_size is not None:
         if not _is_sequence(output_size):
@@ -283,3 +300,16 @@ def unpool_output_shape(
         output = wanted
     _check_addressable((*lead, *output), "output_size")
     return cast("tuple[int, ...]", (*lead, *output))
+
+
+def _unpooled(size: int, kernel: int, step: int, sides: Pair) -> int:
+    before, after = sides
+    if before == after:
+        return unpool_output_size(size, kernel, step, before)
+    output = unpool_output_size(size, kernel, step) - before - after
+    if output < 0:
+        raise ValueError(
+            f"padding: expected together at most the {output + before + after} elements that {size} windows "
+            f"of {kernel} cover, received {sides}"
+        )
+    return output
