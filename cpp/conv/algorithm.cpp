@@ -8,28 +8,34 @@ const char* never(const ConvProblem&) {
   return nullptr;
 }
 
-constexpr const char* winograd_4x4_reason = "Winograd F(4x4, 3x3): a quarter of the multiplications";
-constexpr const char* winograd_2x2_reason = "Winograd F(2x2, 3x3): 16 multiplications of 36";
+constexpr const char* winograd_4x4_reason =
+    "Winograd in tiles of 4 x 4: 36 multiplications of 144 with 3 x 3 taps, 64 of 400 with 5 x 5";
+constexpr const char* winograd_2x2_reason =
+    "Winograd in tiles of 2 x 2: 16 multiplications of 36 with 3 x 3 taps, 36 of 100 with 5 x 5";
 constexpr const char* im2col_reason =
     "implicit im2col: one dense matrix product, patches packed on the fly, serves every shape";
 constexpr const char* reference_reason = "the definition, summed in float64: the yardstick for all others";
 
 using enum ConvOperation;
 constexpr ConvAlgorithmEntry entries[] = {
-    {"winograd_4x4", forward, winograd_4x4_reason, false, winograd_why_not, winograd_4x4_why_slower,
+    {"winograd_4x4", forward, winograd_4x4_reason, false, winograd_4x4_why_not, winograd_4x4_why_slower,
      make_winograd_4x4},
     {"winograd_2x2", forward, winograd_2x2_reason, false, winograd_why_not, winograd_2x2_why_slower,
      make_winograd_2x2},
     {"im2col_gemm", forward, im2col_reason, true, never, never, make_im2col_gemm_forward},
     {"reference", forward, reference_reason, true, never, never, make_reference},
 
-    {"winograd_4x4", grad_input, winograd_4x4_reason, false, winograd_why_not, winograd_4x4_why_slower,
+    {"winograd_4x4", grad_input, winograd_4x4_reason, false, winograd_4x4_why_not, winograd_4x4_why_slower,
      make_winograd_4x4},
     {"winograd_2x2", grad_input, winograd_2x2_reason, false, winograd_why_not, winograd_2x2_why_slower,
      make_winograd_2x2},
     {"im2col_gemm", grad_input, im2col_reason, true, never, never, make_im2col_gemm_grad_input},
     {"reference", grad_input, reference_reason, true, never, never, make_reference},
 
+    {"winograd_4x4", grad_weight, winograd_4x4_reason, false, winograd_4x4_grad_weight_why_not,
+     winograd_4x4_grad_weight_why_slower, make_winograd_4x4_grad_weight},
+    {"winograd_2x2", grad_weight, winograd_2x2_reason, false, winograd_why_not,
+     winograd_2x2_grad_weight_why_slower, make_winograd_2x2_grad_weight},
     {"im2col_gemm", grad_weight, im2col_reason, true, never, never, make_im2col_gemm_grad_weight},
     {"reference", grad_weight, reference_reason, true, never, never, make_reference},
 };

@@ -57,9 +57,15 @@ std::shared_ptr<const ConvAlgorithm> make_im2col_gemm_grad_weight(const ConvProb
 std::shared_ptr<const ConvAlgorithm> make_reference(const ConvProblem&);
 
 const char* winograd_why_not(const ConvProblem&);
+const char* winograd_4x4_why_not(const ConvProblem&);
 const char* winograd_4x4_why_slower(const ConvProblem&);
 const char* winograd_2x2_why_slower(const ConvProblem&);
 std::shared_ptr<const ConvAlgorithm> make_winograd_4x4(const ConvProblem&);
 std::shared_ptr<const ConvAlgorithm> make_winograd_2x2(const ConvProblem&);
+const char* winograd_4x4_grad_weight_why_not(const ConvProblem&);
+const char* winograd_4x4_grad_weight_why_slower(const ConvProblem&);
+const char* winograd_2x2_grad_weight_why_slower(const ConvProblem&);
+std::shared_ptr<const ConvAlgorithm> make_winograd_4x4_grad_weight(const ConvProblem&);
+std::shared_ptr<const ConvAlgorithm> make_winograd_2x2_grad_weight(const ConvProblem&);
 
 }  // namespace convnative

@@ -1,4 +1,4 @@
-// Winograd convolution F(4x4, 3x3) and F(2x2, 3x3): forward and gradient in the input.
+// Winograd convolution F(4x4, r x r) and F(2x2, r x r), r = 3 or 5: forward and gradient in the input.
 //
 // The gradient in the input at stride 1 is the convolution of grad_output with the reversed taps, input and
 // output channels exchanged, and padding kernel - 1 - pad; both operations are one `Problem` below.
@@ -10,10 +10,11 @@
 //         for each MR tiles: micro-kernel   M[frequency][tile][NR]             L2
 //       transform to outputs
 //
-// Each element of M is one chain over the channels, and a tile's transforms depend on the tile alone: blocks
-// and threads change no bit.
+// Each element of M is a sum over the channels in a fixed order, and a tile's transforms depend on the tile
+// alone: blocks and threads change no bit.
 //
-// Arithmetic is 36 / 144 (F(4x4)) or 16 / 36 (F(2x2)) of the direct algorithm's. Where a product is not finite,
+// Arithmetic is 36 / 144 (F(4x4)) or 16 / 36 (F(2x2)) of the direct algorithm's with 3 taps, 64 / 400 or
+// 36 / 100 with 5. Where a product is not finite,
 // an infinity has met a transform (which spreads it over the tile as NaN) or a transform has overflowed: such
 // tiles are computed again by the definition.
 #include <algorithm>
@@ -28,14 +29,13 @@
 #include "base/parallel.h"
 #include "conv/algorithm.h"
 #include "conv/epilogue.h"
+#include "conv/winograd.h"
 #include "conv/winograd_kernels.h"
 #include "gemm/blocking.h"
 #include "gemm/kernels.h"
 
 namespace convnative {
 namespace {
-
-constexpr std::int64_t taps = winograd_taps * winograd_taps;
 
 // V and M of a block take this share of L2, U passes through the rest; a thread's workspace stays below 2 MiB.
 constexpr std::int64_t most_block_bytes = 1600 << 10;
@@ -50,6 +50,12 @@ constexpr std::int64_t most_weights = 9 * (std::int64_t{1} << 18);
 // One tile of V stays within a block.
 constexpr std::int64_t most_channels = 4096;
 
+// F(4x4, 5x5) rounds most: its sums over the channels are added up from short chains, and where channels or
+// outputs are so few that its errors would not average out, it stays out. This keeps it within the error of
+// F(4x4, 3x3).
+constexpr std::int64_t most_chained_channels = 16;
+constexpr std::int64_t least_channels = 32, least_outputs = 16384;
+
 // Input channels whose taps are transposed together on their way to U.
 constexpr std::int64_t packed_channels = 16;
 
@@ -59,6 +65,11 @@ std::int64_t round_up(std::int64_t value, std::int64_t multiple) {
   return ceil_div(value, multiple) * multiple;
 }
 
+template <class T>
+bool rounds_most(const WinogradKernels<T>& kernels) {
+  return kernels.outputs == 4 && kernels.taps == 5;
+}
+
 // A convolution of stride 1, whichever operation it serves.
 struct Problem {
   std::int64_t batch, groups;
@@ -66,6 +77,7 @@ struct Problem {
   std::int64_t height, width;              // of the source
   std::int64_t out_height, out_width;
   std::int64_t pad_top, pad_left;
+  std::int64_t taps;                                 // on each axis
   std::int64_t weight_in, weight_out, weight_group;  // elements from channel to channel, group to group
   bool flip;
 
@@ -74,32 +86,23 @@ struct Problem {
     const std::int64_t inputs = s.in_channels_per_group(), outputs = s.out_channels_per_group();
     batch = s.batch;
     groups = s.groups;
-    weight_group = outputs * inputs * taps;
+    taps = s.kernel[1];
+    weight_group = outputs * inputs * taps * taps;
     flip = problem.operation == ConvOperation::grad_input;
     if (!flip) {
       in_channels = inputs, out_channels = outputs;
       height = s.input[1], width = s.input[2];
       out_height = s.output[1], out_width = s.output[2];
       pad_top = s.pad_before[1], pad_left = s.pad_before[2];
-      weight_in = taps, weight_out = inputs * taps;
+      weight_in = taps * taps, weight_out = inputs * weight_in;
     } else {
       in_channels = outputs, out_channels = inputs;
       height = s.output[1], width = s.output[2];
       out_height = s.input[1], out_width = s.input[2];
-      pad_top = winograd_taps - 1 - s.pad_before[1], pad_left = winograd_taps - 1 - s.pad_before[2];
-      weight_in = inputs * taps, weight_out = taps;
+      pad_top = taps - 1 - s.pad_before[1], pad_left = taps - 1 - s.pad_before[2];
+      weight_out = taps * taps, weight_in = inputs * weight_out;
     }
   }
-};
-
-// How the outputs are cut into tiles, numbered image by image, row by row.
-struct Tiles {
-  std::int64_t rows, columns, count;
-
-  Tiles(const Problem& p, int outputs)
-      : rows(ceil_div(p.out_height, outputs)),
-        columns(ceil_div(p.out_width, outputs)),
-        count(p.batch * rows * columns) {}
 };
 
 // Tiles that a block holds at the most.
@@ -125,7 +128,7 @@ class Winograd final : public ConvAlgorithm {
         gemm_(gemm_kernels<T>(problem.isa)),
         epilogue_(problem),
         threads_(problem.threads),
-        tiles_(p_, kernels.outputs),
+        tiles_(p_.batch, p_.out_height, p_.out_width, kernels.outputs),
         panels_(ceil_div(p_.out_channels, gemm_.lanes), gemm_.max_vectors),
         blocks_(tiles_.count, block_tiles()),
         v_tile_(round_up(p_.in_channels, gemm_.lanes)),
@@ -192,15 +195,9 @@ class Winograd final : public ConvAlgorithm {
     const ConvArrays* arrays;  // for the epilogue; null: none
   };
 
-  // Neighbouring tiles of one row of tiles.
-  struct Run {
-    std::int64_t image, row, column;  // of the first tile, in tiles
-    std::int64_t index;               // of the first tile in the block
-    std::int64_t tiles;
-  };
+  using Run = WinogradTiles::Run;
 
-  // Distances that are no multiple of 4 KiB: else all frequencies compete for the same lines of L1.
-  std::int64_t padded(std::int64_t elements) const { return elements + gemm_.lanes; }
+  std::int64_t padded(std::int64_t elements) const { return winograd_padded(elements, gemm_.lanes); }
 
   // The blocks are as many as keep all threads at work to the end.
   std::int64_t block_tiles() const {
@@ -234,7 +231,8 @@ class Winograd final : public ConvAlgorithm {
 
   void pack_chunk(const T* weight, std::int64_t panel, std::int64_t first, std::int64_t channels,
                   T* packed) const {
-    alignas(cache_line_bytes) T lanes[packed_channels * taps * most_lanes];
+    alignas(cache_line_bytes) T lanes[packed_channels * most_taps * most_lanes];
+    const std::int64_t taps = p_.taps * p_.taps;
     for (std::int64_t vector = panels_.begin(panel); vector < panels_.end(panel); ++vector) {
       const std::int64_t out = vector * gemm_.lanes;
       const T* const corner = weight + first * p_.weight_in + out * p_.weight_out;
@@ -255,14 +253,8 @@ class Winograd final : public ConvAlgorithm {
   }
 
   template <class Body>
-  void for_each_run(const Block& block, Body body) const {
-    for (std::int64_t tile = block.first; tile < block.last;) {
-      const std::int64_t column = tile % tiles_.columns, row = tile / tiles_.columns;
-      const std::int64_t count =
-          std::min({tiles_.columns - column, block.last - tile, std::int64_t{kernels_.run_tiles}});
-      body(Run{row / tiles_.rows, row % tiles_.rows, column, tile - block.first, count});
-      tile += count;
-    }
+  void for_each_run(const Block& block, const Body& body) const {
+    tiles_.for_each_run(block.first, block.last, kernels_.run_tiles, body);
   }
 
   // The patch of a run's first tile, in the channels from `channel` on.
@@ -270,13 +262,8 @@ class Winograd final : public ConvAlgorithm {
                          std::int64_t channels) const {
     const std::int64_t plane = p_.height * p_.width;
     const std::int64_t first = (run.image * p_.groups + block.group) * p_.in_channels + channel;
-    return {block.source + first * plane,
-            plane,
-            channels,
-            p_.height,
-            p_.width,
-            run.row * kernels_.outputs - p_.pad_top,
-            run.column * kernels_.outputs - p_.pad_left};
+    return {block.source + first * plane, plane, channels, p_.height, p_.width, run.row - p_.pad_top,
+            run.column - p_.pad_left};
   }
 
   void transform_input(const Block& block) const {
@@ -290,22 +277,25 @@ class Winograd final : public ConvAlgorithm {
 
   void multiply(const Block& block, std::int64_t panel, const T* packed) const {
     const EvenSplit tiles(block.last - block.first, gemm_.max_rows);
-    const EvenSplit depths(p_.in_channels, gemm_blocking<T>().kc);
+    const bool split = rounds_most(kernels_);
+    const std::int64_t most_depth = split ? most_chained_channels : gemm_blocking<T>().kc;
+    const std::int64_t depth = ceil_div(p_.in_channels, ceil_div(p_.in_channels, most_depth));
     const std::int64_t width = panel_width(panel);
     const int vectors = static_cast<int>(width / gemm_.lanes);
     for (int frequency = 0; frequency < kernels_.frequencies(); ++frequency) {
       const T* const u = packed + u_panel(panel) + frequency * u_frequency(panel);
       const T* const v = block.v + frequency * v_frequency_;
       T* const m = block.m + frequency * m_frequency_;
-      for (std::int64_t depth = 0; depth < depths.parts; ++depth) {
-        const std::int64_t channel = depths.begin(depth), channels = depths.end(depth) - channel;
-        for (std::int64_t tile = 0; tile < tiles.parts; ++tile) {
-          const std::int64_t row = tiles.begin(tile);
+      for (std::int64_t tile = 0; tile < tiles.parts; ++tile) {
+        const std::int64_t row = tiles.begin(tile);
+        const GemmKernel<T>& kernel = gemm_.kernel(static_cast<int>(tiles.end(tile) - row), vectors);
+        for (std::int64_t channel = 0; channel < p_.in_channels; channel += depth) {
+          const std::int64_t channels = std::min(depth, p_.in_channels - channel);
+          const bool add = channel > 0;
           // U comes from L3: while this block of it is at work, the one behind it moves nearer.
-          gemm_.kernel(static_cast<int>(tiles.end(tile) - row), vectors)
-              .run({v + row * v_tile_ + channel, v_tile_, 1, u + channel * width, channels, m + row * width,
-                    width, width, nullptr, depth > 0,
-                    u + channel * width + u_frequency(panel) + tile * channels * line});
+          kernel.run({v + row * v_tile_ + channel, v_tile_, 1, u + channel * width, channels, m + row * width,
+                      width, width, nullptr, add,
+                      u + channel * width + u_frequency(panel) + tile * channels * line, split && add});
         }
       }
     }
@@ -314,7 +304,7 @@ class Winograd final : public ConvAlgorithm {
   void transform_output(const Block& block, std::int64_t panel) const {
     const std::int64_t width = panel_width(panel), plane = p_.out_height * p_.out_width;
     for_each_run(block, [&](const Run& run) {
-      const std::int64_t y = run.row * kernels_.outputs, x = run.column * kernels_.outputs;
+      const std::int64_t y = run.row, x = run.column;
       for (std::int64_t vector = panels_.begin(panel); vector < panels_.end(panel); ++vector) {
         const std::int64_t channel = vector * gemm_.lanes;
         const std::int64_t channels = std::min<std::int64_t>(gemm_.lanes, p_.out_channels - channel);
@@ -357,14 +347,14 @@ class Winograd final : public ConvAlgorithm {
       if (finite) continue;
       WinogradPatch<T> whole = patch(block, run, 0, p_.in_channels);
       whole.column += tile * kernels_.outputs;
-      kernels_.direct_tile({whole, block.weight + (channel + c) * p_.weight_out + (p_.flip ? taps - 1 : 0),
-                            p_.weight_in, p_.flip ? -1 : 1,
-                            outputs.start == nullptr ? T{0} : outputs.start[c], first, outputs.pitch,
-                            outputs.rows, columns});
+      kernels_.direct_tile(
+          {whole, block.weight + (channel + c) * p_.weight_out + (p_.flip ? p_.taps * p_.taps - 1 : 0),
+           p_.weight_in, p_.flip ? -1 : 1, outputs.start == nullptr ? T{0} : outputs.start[c], first,
+           outputs.pitch, outputs.rows, columns});
     }
   }
 
-  static constexpr std::int64_t most_lanes = 64 / sizeof(T);
+  static constexpr std::int64_t most_lanes = 64 / sizeof(T), most_taps = 25;
 
   const char* name_;
   Problem p_;
@@ -372,17 +362,21 @@ class Winograd final : public ConvAlgorithm {
   const GemmKernels<T>& gemm_;
   Epilogue<T> epilogue_;
   int threads_;
-  Tiles tiles_;
+  WinogradTiles tiles_;
   EvenSplit panels_, blocks_;
   std::int64_t v_tile_, v_frequency_, m_frequency_;
 };
 
-// Cycles of one core, roughly; their ratio to the direct algorithm's decides. Nothing here may depend on the
-// number of threads, which must not change results.
+const WinogradKernels<float>* row(const ConvProblem& problem, int outputs) {
+  return winograd_kernels<float>(problem.isa, outputs, problem.shape.kernel[1]);
+}
+
+// Of the algorithm, as winograd_direct_cycles; their ratio decides.
 double cycles(const ConvProblem& problem, const WinogradKernels<float>& kernels) {
   const Problem p(problem);
   const GemmKernels<float>& gemm = gemm_kernels<float>(problem.isa);
-  const auto tiles = static_cast<double>(Tiles(p, kernels.outputs).count);
+  const auto tiles =
+      static_cast<double>(WinogradTiles(p.batch, p.out_height, p.out_width, kernels.outputs).count);
   const auto in_vectors = static_cast<double>(ceil_div(p.in_channels, gemm.lanes));
   const auto out_vectors = static_cast<double>(ceil_div(p.out_channels, gemm.lanes));
   const auto in_channels = static_cast<double>(p.in_channels);
@@ -394,16 +388,11 @@ double cycles(const ConvProblem& problem, const WinogradKernels<float>& kernels)
   const double weights = frequencies * in_channels * out_vectors;  // vectors of U
   const double products = tiles * weights / 2;
   const double transforms = tiles * frequencies * (in_vectors + out_vectors) * 8.6;
-  const double packing = problem.prepacked ? 0 : weights * 14;
-  const double streaming = blocks * weights * gemm.lanes * sizeof(float) / 23;
+  const double bytes = weights * gemm.lanes * sizeof(float);
+  const bool near = bytes <= static_cast<double>(nominal_l2_bytes);  // U stays in L2
+  const double packing = problem.prepacked ? 0 : weights * (near ? 7 : 14);
+  const double streaming = near ? 0 : blocks * bytes / 23;
   return static_cast<double>(p.groups) * (products + transforms + packing + streaming);
-}
-
-// The implicit im2col product: packing a panel costs about as much as six rows' products with it.
-double direct_cycles(const ConvProblem& problem) {
-  const Problem p(problem);
-  return 1.05 * static_cast<double>(problem.shape.macs()) / (2 * gemm_kernels<float>(problem.isa).lanes) *
-         (1 + 6 / static_cast<double>(p.out_channels));
 }
 
 constexpr const char* slower =
@@ -411,42 +400,66 @@ constexpr const char* slower =
 
 }  // namespace
 
+// The implicit im2col product: packing a panel costs about as much as six rows' products with it, and storing a
+// gradient in the weights as much as fifty points' products.
+double winograd_direct_cycles(const ConvProblem& problem) {
+  const Problem p(problem);
+  const std::int64_t points = std::max<std::int64_t>(p.batch * p.out_height * p.out_width, 1);
+  const bool grad_weight = problem.operation == ConvOperation::grad_weight;
+  const std::int64_t columns = grad_weight ? p.out_channels : points;  // in the lanes
+  const auto vectors = static_cast<double>(ceil_div(columns, gemm_kernels<float>(problem.isa).lanes));
+  const double products =
+      static_cast<double>(problem.shape.macs()) / static_cast<double>(columns) * vectors / 2;
+  return 1.05 * products * (1 + 6 / static_cast<double>(p.out_channels)) *
+         (grad_weight ? 1 + 50 / static_cast<double>(points) : 1);
+}
+
 const char* winograd_why_not(const ConvProblem& problem) {
   const ConvShape& s = problem.shape;
   if (problem.dtype != DType::float32) return "for float32 alone";
   if (s.axes != 2) return "for two spatial axes alone";
-  if (s.pads_with_input() || (problem.operation == ConvOperation::forward && !s.pads_with_zeros()))
+  if (s.pads_with_input() || (problem.operation != ConvOperation::grad_input && !s.pads_with_zeros()))
     return "for padding with zeros alone";
   for (std::size_t axis = 1; axis < max_axes; ++axis) {
-    if (s.kernel[axis] != winograd_taps) return "for 3 x 3 kernels alone";
+    if (s.kernel[axis] != s.kernel[1] || winograd_kernels<float>(problem.isa, 4, s.kernel[axis]) == nullptr)
+      return "for 3 x 3 and 5 x 5 kernels alone";
     if (s.stride[axis] != 1) return "for stride 1 alone";
     if (s.dilation[axis] != 1) return "for dilation 1 alone";
   }
+  if (problem.operation == ConvOperation::grad_weight) return nullptr;
   if (s.weight_size() > most_weights || s.in_channels_per_group() > most_channels ||
       s.out_channels_per_group() > most_channels)
     return "so many transformed weights would come from memory for every block of tiles";
   return nullptr;
 }
 
+const char* winograd_4x4_why_not(const ConvProblem& problem) {
+  const char* const obstacle = winograd_why_not(problem);
+  if (obstacle != nullptr || !rounds_most(*row(problem, 4))) return obstacle;
+  const Problem p(problem);
+  return p.in_channels < least_channels ||
+                 p.batch * p.groups * p.out_channels * p.out_height * p.out_width < least_outputs
+             ? "for 5 x 5 kernels over many channels and outputs alone: else its rounding would show"
+             : nullptr;
+}
+
 const char* winograd_4x4_why_slower(const ConvProblem& problem) {
-  const WinogradTable<float>& table = winograd_table<float>(problem.isa);
-  const double own = cycles(problem, table.f4x4);
-  if (own > direct_cycles(problem)) return slower;
-  return own > cycles(problem, table.f2x2) ? "smaller tiles waste less at the edges of so small a plane"
-                                           : nullptr;
+  const double own = cycles(problem, *row(problem, 4));
+  if (own > winograd_direct_cycles(problem)) return slower;
+  return own > cycles(problem, *row(problem, 2)) ? "smaller tiles waste less at the edges of so small a plane"
+                                                 : nullptr;
 }
 
 const char* winograd_2x2_why_slower(const ConvProblem& problem) {
-  const WinogradTable<float>& table = winograd_table<float>(problem.isa);
-  return cycles(problem, table.f2x2) > direct_cycles(problem) ? slower : nullptr;
+  return cycles(problem, *row(problem, 2)) > winograd_direct_cycles(problem) ? slower : nullptr;
 }
 
 std::shared_ptr<const ConvAlgorithm> make_winograd_4x4(const ConvProblem& problem) {
-  return std::make_shared<Winograd<float>>("winograd_4x4", problem, winograd_table<float>(problem.isa).f4x4);
+  return std::make_shared<Winograd<float>>("winograd_4x4", problem, *row(problem, 4));
 }
 
 std::shared_ptr<const ConvAlgorithm> make_winograd_2x2(const ConvProblem& problem) {
-  return std::make_shared<Winograd<float>>("winograd_2x2", problem, winograd_table<float>(problem.isa).f2x2);
+  return std::make_shared<Winograd<float>>("winograd_2x2", problem, *row(problem, 2));
 }
 
 }  // namespace convnative

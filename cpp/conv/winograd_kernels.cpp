@@ -10,50 +10,69 @@ namespace convnative {
 namespace CONVNATIVE_ISA {
 namespace {
 
-// Pixels of the longest run, with the two that the last tile looks ahead: 24 KiB of strip in float32 AVX-512.
+// Pixels of the longest run, with those that the last tile looks ahead: 24 KiB of strip in float32 AVX-512 at
+// a = 6.
 constexpr std::int64_t run_pixels = 64;
 
 constexpr std::int64_t clamp(std::int64_t value, std::int64_t low, std::int64_t high) {
   return value < low ? low : value > high ? high : value;
 }
 
+// What a tile's transform reads of each line of a plane, and what becomes of it.
+template <class F>
+struct OfInput {
+  static constexpr int size = F::inputs, step = F::outputs, frequencies = F::inputs;
+  template <class Reg>
+  static CONVNATIVE_INLINE void apply(const Reg (&d)[size], Reg (&t)[frequencies]) {
+    F::input(d, t);
+  }
+};
+
+template <class F>
+struct OfGradOutput {
+  static constexpr int size = F::outputs, step = F::outputs, frequencies = F::inputs;
+  template <class Reg>
+  static CONVNATIVE_INLINE void apply(const Reg (&e)[size], Reg (&t)[frequencies]) {
+    WinogradTransform<typename F::V::Scalar, F::taps, F::outputs>::weight(e, t);
+  }
+};
+
 // Columns are transformed where pixels are the lanes, as they lie in memory; squares of pixels and channels
 // are transposed; rows are transformed where channels are the lanes, as the products want them.
-template <class T, template <class> class Transform>
-void transform_input(const WinogradInputRun<T>& run) {
+template <class T, class Line>
+void transform_lines(const WinogradInputRun<T>& run) {
   using V = Vec<T>;
-  using F = Transform<T>;
   using Reg = typename V::Reg;
-  constexpr int lanes = V::lanes, inputs = F::inputs;
+  constexpr int lanes = V::lanes, size = Line::size, frequencies = Line::frequencies;
   constexpr std::ptrdiff_t square = lanes * lanes, strip_row = run_pixels * lanes;
   const WinogradPatch<T>& p = run.patch;
-  T* const columns = run.scratch;              // [frequency row][channel][pixel], one vector of pixels
-  T* const strip = columns + inputs * square;  // [frequency row][pixel][channel]
-  const std::int64_t first_row = clamp(-p.row, 0, inputs), last_row = clamp(p.height - p.row, 0, inputs);
-  const std::int64_t pixels = run.tiles * F::outputs + F::inputs - F::outputs;
+  T* const columns = run.scratch;                   // [frequency row][channel][pixel], one vector of pixels
+  T* const strip = columns + frequencies * square;  // [frequency row][pixel][channel]
+  const std::int64_t first_row = clamp(-p.row, 0, size), last_row = clamp(p.height - p.row, 0, size);
+  const std::int64_t pixels = run.tiles * Line::step + size - Line::step;
 
   for (std::int64_t pixel = 0; pixel < pixels; pixel += lanes) {
     const std::int64_t x = p.column + pixel;
     const std::int64_t first = clamp(-x, 0, lanes), last = clamp(p.width - x, 0, lanes);
     T* target = strip + pixel * lanes;
     if (first >= last || first_row >= last_row) {
-#pragma GCC unroll 6
-      for (int r = 0; r < inputs; ++r)
+#pragma GCC unroll 8
+      for (int r = 0; r < frequencies; ++r)
         for (int j = 0; j < lanes; ++j) V::store(target + r * strip_row + j * lanes, V::zero());
       continue;
     }
     const typename V::Mask mask = V::mask(first_lanes(last) & ~first_lanes(first));
     for (std::int64_t c = 0; c < p.channels; ++c) {
       const T* const source = p.channel + c * p.plane + p.row * p.width + x;
-      Reg d[inputs], t[inputs];
-#pragma GCC unroll 6
-      for (int r = 0; r < inputs; ++r)
+      Reg d[size], t[frequencies];
+#pragma GCC unroll 8
+      for (int r = 0; r < size; ++r)
         d[r] = r >= first_row && r < last_row ? V::load(mask, source + r * p.width) : V::zero();
-      F::input(d, t);
-#pragma GCC unroll 6
-      for (int r = 0; r < inputs; ++r) V::store(columns + r * square + c * lanes, t[r]);
+      Line::apply(d, t);
+#pragma GCC unroll 8
+      for (int r = 0; r < frequencies; ++r) V::store(columns + r * square + c * lanes, t[r]);
     }
-    for (int r = 0; r < inputs; ++r) {
+    for (int r = 0; r < frequencies; ++r) {
       Reg rows[lanes];
 #pragma GCC unroll 16
       for (int j = 0; j < lanes; ++j)
@@ -65,52 +84,60 @@ void transform_input(const WinogradInputRun<T>& run) {
   }
 
   for (std::int64_t tile = 0; tile < run.tiles; ++tile) {
-    const T* source = strip + tile * F::outputs * lanes;
+    const T* source = strip + tile * Line::step * lanes;
     T* v = run.v + tile * run.tile_stride;
-    for (int r = 0; r < inputs; ++r, source += strip_row) {
-      Reg d[inputs], t[inputs];
-#pragma GCC unroll 6
-      for (int i = 0; i < inputs; ++i) d[i] = V::load(source + i * lanes);
-      F::input(d, t);
-#pragma GCC unroll 6
-      for (int i = 0; i < inputs; ++i, v += run.frequency_stride) V::store(v, t[i]);
+    for (int r = 0; r < frequencies; ++r, source += strip_row) {
+      Reg d[size], t[frequencies];
+#pragma GCC unroll 8
+      for (int i = 0; i < size; ++i) d[i] = V::load(source + i * lanes);
+      Line::apply(d, t);
+#pragma GCC unroll 8
+      for (int i = 0; i < frequencies; ++i, v += run.frequency_stride) V::store(v, t[i]);
     }
   }
 }
 
-template <class T, template <class> class Transform>
+template <class T, class F>
 void transform_weights(const WinogradWeights<T>& w) {
   using V = Vec<T>;
-  using F = Transform<T>;
   using Reg = typename V::Reg;
-  constexpr int taps = winograd_taps, inputs = F::inputs;
+  constexpr int taps = F::taps, inputs = F::inputs;
   const std::ptrdiff_t step = w.flip ? -V::lanes : V::lanes;
   for (std::int64_t c = 0; c < w.channels; ++c) {
     const T* const first = w.taps + (c * taps * taps + (w.flip ? taps * taps - 1 : 0)) * V::lanes;
     Reg columns[taps][inputs];
-#pragma GCC unroll 3
+#pragma GCC unroll 8
     for (int s = 0; s < taps; ++s) {
       Reg g[taps];
-#pragma GCC unroll 3
+#pragma GCC unroll 8
       for (int r = 0; r < taps; ++r) g[r] = V::load(first + (r * taps + s) * step);
       F::weight(g, columns[s]);
     }
     T* u = w.u + c * w.channel_stride;
-#pragma GCC unroll 6
+#pragma GCC unroll 8
     for (int r = 0; r < inputs; ++r) {
-      const Reg g[taps] = {columns[0][r], columns[1][r], columns[2][r]};
-      Reg t[inputs];
+      Reg g[taps], t[inputs];
+#pragma GCC unroll 8
+      for (int i = 0; i < taps; ++i) g[i] = columns[i][r];
       F::weight(g, t);
-#pragma GCC unroll 6
+#pragma GCC unroll 8
       for (int i = 0; i < inputs; ++i, u += w.frequency_stride) V::store(u, t[i]);
     }
   }
 }
 
-template <class T, template <class> class Transform>
+template <class T>
+bool all_zero(typename Vec<T>::Reg r) {
+  T lane[Vec<T>::lanes];
+  Vec<T>::store(lane, r);
+  T sum = 0;
+  for (const T x : lane) sum += x;
+  return sum == 0;
+}
+
+template <class T, class F>
 bool transform_output(const WinogradOutputRun<T>& run) {
   using V = Vec<T>;
-  using F = Transform<T>;
   using Reg = typename V::Reg;
   constexpr int lanes = V::lanes, inputs = F::inputs, outputs = F::outputs;
   constexpr int square_tiles = lanes / outputs;  // tiles whose outputs fill a vector of pixels
@@ -124,17 +151,17 @@ bool transform_output(const WinogradOutputRun<T>& run) {
     for (std::int64_t t = 0; t < tiles; ++t) {
       const T* const m = run.m + (tile + t) * run.tile_stride;
       Reg columns[inputs][outputs];
-#pragma GCC unroll 6
+#pragma GCC unroll 8
       for (int i = 0; i < inputs; ++i) {
         Reg column[inputs];
-#pragma GCC unroll 6
+#pragma GCC unroll 8
         for (int r = 0; r < inputs; ++r) column[r] = V::load(m + (r * inputs + i) * run.frequency_stride);
         F::output(column, columns[i]);
       }
 #pragma GCC unroll 4
       for (int r = 0; r < outputs; ++r) {
         Reg row[inputs], y[outputs];
-#pragma GCC unroll 6
+#pragma GCC unroll 8
         for (int i = 0; i < inputs; ++i) row[i] = columns[i][r];
         F::output(row, y);
 #pragma GCC unroll 4
@@ -165,18 +192,69 @@ bool transform_output(const WinogradOutputRun<T>& run) {
     }
   }
 
-  T lane[lanes];
-  V::store(lane, finite);
-  T sum = 0;
-  for (int c = 0; c < lanes; ++c) sum += lane[c];
-  return sum == 0;
+  return all_zero<T>(finite);
 }
 
-template <class T, template <class> class Transform>
+// Lanes are output channels; squares of them and of (channel, tap) are transposed to lie as grad_weight does.
+template <class T, class F>
+bool transform_sums(const WinogradSums<T>& sums) {
+  using V = Vec<T>;
+  using Inverse = WinogradTransform<T, F::taps, F::outputs>;
+  using Reg = typename V::Reg;
+  constexpr int lanes = V::lanes, inputs = F::inputs, taps = F::taps;
+  T* const results = sums.scratch;  // [channel][tap][out channel]
+  Reg finite = V::zero();
+
+  for (std::int64_t c = 0; c < sums.channels; ++c) {
+    const T* const s = sums.s + c * sums.channel_stride;
+    Reg columns[inputs][taps];
+#pragma GCC unroll 8
+    for (int i = 0; i < inputs; ++i) {
+      Reg column[inputs];
+#pragma GCC unroll 8
+      for (int r = 0; r < inputs; ++r) {
+        const T* const sum = s + (r * inputs + i) * sums.frequency_stride;
+        column[r] = V::load(sum);
+        // More streams than the hardware follows.
+        __builtin_prefetch(sum + sums.channel_stride);
+      }
+      Inverse::output(column, columns[i]);
+    }
+#pragma GCC unroll 8
+    for (int r = 0; r < taps; ++r) {
+      Reg row[inputs], y[taps];
+#pragma GCC unroll 8
+      for (int i = 0; i < inputs; ++i) row[i] = columns[i][r];
+      Inverse::output(row, y);
+#pragma GCC unroll 8
+      for (int j = 0; j < taps; ++j) {
+        finite = V::fma(V::zero(), y[j], finite);
+        V::store(results + ((c * taps + r) * taps + j) * lanes, y[j]);
+      }
+    }
+  }
+
+  const std::int64_t count = sums.channels * taps * taps;
+  for (std::int64_t first = 0; first < count; first += lanes) {
+    const std::int64_t left = count - first;
+    const typename V::Mask mask = V::mask(first_lanes(left < lanes ? left : lanes));
+    Reg rows[lanes];
+#pragma GCC unroll 16
+    for (int j = 0; j < lanes; ++j) rows[j] = j < left ? V::load(results + (first + j) * lanes) : V::zero();
+    transpose(rows);
+    T* const target = sums.grad_weight + first;
+#pragma GCC unroll 16
+    for (int k = 0; k < lanes; ++k)
+      if (k < sums.out_channels) V::store(mask, target + k * sums.out_channel_stride, rows[k]);
+  }
+  return all_zero<T>(finite);
+}
+
+template <class T, class F>
 void direct_tile(const WinogradDirectTile<T>& tile) {
   using V = Vec<T>;
   using Reg = typename V::Reg;
-  constexpr int outputs = Transform<T>::outputs, taps = winograd_taps;
+  constexpr int outputs = F::outputs, taps = F::taps;
   const WinogradPatch<T>& p = tile.patch;
   typename V::Mask inside[taps];
   for (int s = 0; s < taps; ++s) {
@@ -203,29 +281,41 @@ void direct_tile(const WinogradDirectTile<T>& tile) {
   for (std::int64_t i = 0; i < tile.rows; ++i) V::store(columns, tile.output + i * tile.pitch, y[i]);
 }
 
-template <class T, template <class> class Transform>
+constexpr int larger(int a, int b) {
+  return a > b ? a : b;
+}
+
+template <class T, int Outputs, int Taps>
 constexpr WinogradKernels<T> kernels(const char* name) {
-  using F = Transform<T>;
+  using F = WinogradTransform<T, Outputs, Taps>;
   constexpr int lanes = Vec<T>::lanes;
+  constexpr bool grad_weight = F::pairs < 3;  // more points would round too much
   return {name,
           Isa::CONVNATIVE_ISA,
           lanes,
-          F::outputs,
+          Outputs,
+          Taps,
           F::inputs,
-          static_cast<int>((run_pixels - (F::inputs - F::outputs)) / F::outputs),
-          static_cast<std::size_t>(F::inputs * (lanes * lanes + run_pixels * lanes)),
-          transform_input<T, Transform>,
-          transform_weights<T, Transform>,
-          transform_output<T, Transform>,
-          direct_tile<T, Transform>};
+          static_cast<int>((run_pixels - (Taps - 1)) / Outputs),
+          static_cast<std::size_t>(
+              larger(F::inputs * (lanes * lanes + run_pixels * lanes), Taps * Taps * lanes * lanes)),
+          transform_lines<T, OfInput<F>>,
+          transform_weights<T, F>,
+          transform_output<T, F>,
+          grad_weight ? transform_lines<T, OfGradOutput<F>> : nullptr,
+          grad_weight ? transform_sums<T, F> : nullptr,
+          direct_tile<T, F>};
 }
 
 }  // namespace
 
 extern const WinogradTable<float> winograd_table_f32;
-const WinogradTable<float> winograd_table_f32 = {
-    kernels<float, WinogradF4>("f32_winograd_4x4_3x3_" CONVNATIVE_ISA_NAME),
-    kernels<float, WinogradF2>("f32_winograd_2x2_3x3_" CONVNATIVE_ISA_NAME)};
+const WinogradTable<float> winograd_table_f32 = {{
+    kernels<float, 4, 3>("f32_winograd_4x4_3x3_" CONVNATIVE_ISA_NAME),
+    kernels<float, 2, 3>("f32_winograd_2x2_3x3_" CONVNATIVE_ISA_NAME),
+    kernels<float, 4, 5>("f32_winograd_4x4_5x5_" CONVNATIVE_ISA_NAME),
+    kernels<float, 2, 5>("f32_winograd_2x2_5x5_" CONVNATIVE_ISA_NAME),
+}};
 
 }  // namespace CONVNATIVE_ISA
 }  // namespace convnative

@@ -1,7 +1,7 @@
-// The kernel table of Winograd convolution: what the driver calls and the ISA sources provide.
+// The kernel table of Winograd convolution: what the drivers call and the ISA sources provide.
 //
-// F(m x m, 3 x 3) computes m x m outputs of a 3 x 3 convolution of stride 1 from a = m + 2 rows and columns of
-// the input with a x a products instead of 9 m x m (Lavin and Gray, "Fast Algorithms for Convolutional Neural
+// F(m x m, r x r) computes m x m outputs of an r x r convolution of stride 1 from a = m + r - 1 rows and columns
+// of the input with a x a products instead of r r m m (Lavin and Gray, "Fast Algorithms for Convolutional Neural
 // Networks", 2015):
 //
 //   Y = A^T [ (G g G^T) . (B^T d B) ] A        . elementwise, summed over the input channels
@@ -12,6 +12,13 @@
 //   input   V[frequency][tile][channel]           = B^T d B    the left-hand matrices, read in place
 //   weight  U[frequency][channel][out channel]    = G g G^T    panels as gemm/kernels.h packs them
 //   output  Y = A^T M A,  M[frequency][tile][out channel]
+//
+// The gradient in the weights is a convolution as well, of the input with grad_output, which has r x r results:
+// F(r x r, m x m) with the same a points, where tiles of grad_output play the filter and sums run over the tiles:
+//
+//   input        V[frequency][tile][channel]       = B^T d B         the left-hand matrices, transposed
+//   grad_output  W[frequency][tile][out channel]   = G' e G'^T       panels
+//   grad_weight  A'^T S A',  S[frequency][channel][out channel]
 //
 // Tiles come in runs: neighbours in one row of tiles. Whatever lies outside of a plane counts as zero and is
 // never read. Vectors are stored whole, also where fewer channels exist. No alignment is required.
@@ -24,8 +31,6 @@
 
 namespace convnative {
 
-inline constexpr int winograd_taps = 3;  // on each axis
-
 // A plane of each of some channels, and the place of a patch in it.
 template <class T>
 struct WinogradPatch {
@@ -36,6 +41,7 @@ struct WinogradPatch {
   std::int64_t row, column;  // of the patch's first element; may lie outside
 };
 
+// Of the input, a x a of it for each tile, or of grad_output, m x m.
 template <class T>
 struct WinogradInputRun {
   WinogradPatch<T> patch;  // of the first tile; at most `lanes` channels
@@ -47,7 +53,7 @@ struct WinogradInputRun {
 
 template <class T>
 struct WinogradWeights {
-  const T* taps;  // [channel][9][lanes], lanes over output channels
+  const T* taps;  // [channel][r r][lanes], lanes over output channels
   std::int64_t channels;
   bool flip;  // the taps in reverse order
   T* u;       // first channel, first output channel of the vector
@@ -64,6 +70,17 @@ struct WinogradOutputRun {
   T* output;                    // first output of the run in the first channel's plane
   std::ptrdiff_t plane, pitch;  // elements from channel to channel and from row to row
   std::int64_t rows, columns;   // of the run that exist: at most m and tiles * m
+  T* scratch;
+};
+
+template <class T>
+struct WinogradSums {
+  const T* s;  // first channel, first output channel of the vector
+  std::ptrdiff_t channel_stride, frequency_stride;
+  std::int64_t channels;      // of the input, at most `lanes`
+  std::int64_t out_channels;  // at most `lanes`
+  T* grad_weight;             // tap 0 of the first channels; [out channel][channel][r r]
+  std::ptrdiff_t out_channel_stride;
   T* scratch;
 };
 
@@ -86,13 +103,17 @@ struct WinogradKernels {
   Isa isa;
   int lanes;
   int outputs;    // m
-  int inputs;     // a = m + 2
+  int taps;       // r
+  int inputs;     // a = m + r - 1
   int run_tiles;  // longest run
   std::size_t scratch_size;
   void (*transform_input)(const WinogradInputRun<T>&);
   void (*transform_weights)(const WinogradWeights<T>&);
-  // Answers whether every output is finite. Padding lanes count, so that a `false` may be a false alarm.
+  // The transforms of outputs and sums answer whether every result is finite. Padding lanes count, so that a `false` may be a false alarm.
   bool (*transform_output)(const WinogradOutputRun<T>&);
+  // Null where F is not used for the gradient in the weights.
+  void (*transform_grad_output)(const WinogradInputRun<T>&);
+  bool (*transform_sums)(const WinogradSums<T>&);
   void (*direct_tile)(const WinogradDirectTile<T>&);
 
   int frequencies() const { return inputs * inputs; }
@@ -100,11 +121,20 @@ struct WinogradKernels {
 
 template <class T>
 struct WinogradTable {
-  WinogradKernels<T> f4x4, f2x2;
+  static constexpr int size = 4;
+  WinogradKernels<T> rows[size];
 };
 
 // Of float alone: who asks for float64 wants its accuracy.
 template <class T>
 const WinogradTable<T>& winograd_table(Isa isa);
+
+// The row of F(outputs x outputs, taps x taps), or null.
+template <class T>
+const WinogradKernels<T>* winograd_kernels(Isa isa, int outputs, std::int64_t taps) {
+  for (const WinogradKernels<T>& row : winograd_table<T>(isa).rows)
+    if (row.outputs == outputs && row.taps == taps) return &row;
+  return nullptr;
+}
 
 }  // namespace convnative

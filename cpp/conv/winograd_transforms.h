@@ -1,13 +1,17 @@
-// The one-dimensional transforms of Winograd convolution with 3 taps, each applied to columns and then rows.
+// The one-dimensional transforms of Winograd convolution, each applied to columns and then rows.
 //
-// With interpolation points p and m(x) = product of (x - p), Toom-Cook's matrices are (A^T has a column, G and
-// B^T have a row per point; the last is the point at infinity):
+// For m outputs of a filter of r taps, with a = m + r - 1 interpolation points p and m(x) = product of (x - p),
+// Toom-Cook's matrices are (A^T has a column, G and B^T have a row per point; the last is the point at infinity):
 //
-//   A^T: (1, p, p^2, ...)      G: (1, p, p^2) / m'(p)      B^T: coefficients of m(x) / (x - p)
-//   inf: (0, ..., 0, 1)        inf: (0, 0, 1)              inf: coefficients of m(x)
+//   A^T: (1, p, p^2, ...)      G: (1, p, p^2, ...) / m'(p)    B^T: coefficients of m(x) / (x - p)
+//   inf: (0, ..., 0, 1)        inf: (0, ..., 0, 1)            inf: coefficients of m(x)
 //
-// Points that are reciprocals of each other keep the numbers near 1: with 0, +-1/sqrt(2), +-sqrt(2) F(4 x 4)
-// costs the operations of the usual 0, +-1, +-2 and has half its error. (For the theory of points see
+// The points are 0, infinity and pairs +-p, so that m(x) = x * product of (x^2 - p^2) and all sums fall into an
+// even and an odd half, of which a pair takes the sum and the difference. The product of the p^2 is 1: then
+// m'(0) is 1 or -1, and its sign is moved from G to B^T.
+//
+// Points that are reciprocals of each other keep the numbers near 1: with 0, +-1/sqrt(2), +-sqrt(2) F(4 x 4,
+// 3 x 3) costs the operations of the usual 0, +-1, +-2 and has half its error. (For the theory of points see
 // Barabasz et al., "Error Analysis and Improving the Accuracy of Winograd Convolution for DNNs", 2020.)
 #pragma once
 
@@ -17,75 +21,138 @@ namespace convnative {
 namespace CONVNATIVE_ISA {
 namespace {
 
-// Points 0, +-a, +-b, infinity with a = 1/sqrt(2), b = sqrt(2):
-// m(x) = x (x^2 - 1/2) (x^2 - 2) = x^5 - 5/2 x^3 + x,  m'(0) = 1,  m'(+-a) = -3/2,  m'(+-b) = 6.
-template <class T>
-struct WinogradF4 {
-  using V = Vec<T>;
-  using Reg = typename V::Reg;
-  static constexpr int outputs = 4, inputs = 6;
-  static constexpr T a = static_cast<T>(0.70710678118654752440), b = static_cast<T>(1.41421356237309504880);
+// The pairs +-point, their squares, and the polynomials in x^2 that the transforms are made of.
+template <int Pairs>
+struct WinogradPoints;
 
-  static CONVNATIVE_INLINE Reg fma(T factor, Reg x, Reg y) { return V::fma(V::broadcast(factor), x, y); }
+template <>
+struct WinogradPoints<1> {
+  static constexpr double point[] = {1}, square[] = {1};
+};
 
-  static CONVNATIVE_INLINE void input(const Reg (&d)[6], Reg (&t)[6]) {
-    const Reg even_a = fma(T(-2), d[2], d[4]), odd_a = fma(T(-2), d[1], d[3]);
-    const Reg even_b = fma(T(-0.5), d[2], d[4]), odd_b = fma(T(-0.5), d[1], d[3]);
-    t[0] = fma(T(-2.5), d[2], d[0] + d[4]);
-    t[1] = fma(a, odd_a, even_a);
-    t[2] = fma(-a, odd_a, even_a);
-    t[3] = fma(b, odd_b, even_b);
-    t[4] = fma(-b, odd_b, even_b);
-    t[5] = fma(T(-2.5), d[3], d[1] + d[5]);
+template <>
+struct WinogradPoints<2> {
+  static constexpr double point[] = {0.70710678118654752440, 1.41421356237309504880}, square[] = {0.5, 2};
+};
+
+template <>
+struct WinogradPoints<3> {
+  static constexpr double point[] = {0.5, 1, 2}, square[] = {0.25, 1, 4};
+};
+
+template <int Pairs>
+struct WinogradPolynomials {
+  using Points = WinogradPoints<Pairs>;
+  double all[Pairs + 1] = {};        // product of (x^2 - square[j]), lowest power first
+  double others[Pairs][Pairs] = {};  // the same without pair i
+  double scale[Pairs] = {};          // 1 / m'(+-point[i])
+
+  constexpr WinogradPolynomials() {
+    multiply(all, -1);
+    for (int i = 0; i < Pairs; ++i) {
+      multiply(others[i], i);
+      double derivative = 2 * Points::square[i];
+      for (int j = 0; j < Pairs; ++j)
+        if (j != i) derivative *= Points::square[i] - Points::square[j];
+      scale[i] = 1 / derivative;
+    }
   }
 
-  static CONVNATIVE_INLINE void weight(const Reg (&g)[3], Reg (&u)[6]) {
-    const Reg scale_a = V::broadcast(static_cast<T>(-2.0 / 3)),
-              scale_b = V::broadcast(static_cast<T>(1.0 / 6));
-    const Reg even_a = fma(T(0.5), g[2], g[0]), even_b = fma(T(2), g[2], g[0]);
-    u[0] = g[0];
-    u[1] = scale_a * fma(a, g[1], even_a);
-    u[2] = scale_a * fma(-a, g[1], even_a);
-    u[3] = scale_b * fma(b, g[1], even_b);
-    u[4] = scale_b * fma(-b, g[1], even_b);
-    u[5] = g[2];
-  }
-
-  static CONVNATIVE_INLINE void output(const Reg (&m)[6], Reg (&y)[4]) {
-    const Reg sum_a = m[1] + m[2], difference_a = m[1] - m[2];
-    const Reg sum_b = m[3] + m[4], difference_b = m[3] - m[4];
-    y[0] = m[0] + (sum_a + sum_b);
-    y[1] = fma(b, difference_b, V::broadcast(a) * difference_a);
-    y[2] = fma(T(2), sum_b, V::broadcast(T(0.5)) * sum_a);
-    y[3] = fma(2 * b, difference_b, fma(a / 2, difference_a, m[5]));
+ private:
+  static constexpr void multiply(double* product, int without) {
+    product[0] = 1;
+    int degree = 0;
+    for (int j = 0; j < Pairs; ++j) {
+      if (j == without) continue;
+      ++degree;
+      product[degree] = product[degree - 1];
+      for (int power = degree - 1; power > 0; --power)
+        product[power] = product[power - 1] - Points::square[j] * product[power];
+      product[0] *= -Points::square[j];
+    }
   }
 };
 
-// Points 0, +-1, infinity: m(x) = x^3 - x; the signs of the row of 0 in G and B^T are both turned.
-template <class T>
-struct WinogradF2 {
+// F(Outputs, Taps) of one dimension.
+template <class T, int Outputs, int Taps>
+struct WinogradTransform {
   using V = Vec<T>;
   using Reg = typename V::Reg;
-  static constexpr int outputs = 2, inputs = 4;
+  static constexpr int outputs = Outputs, taps = Taps, inputs = Outputs + Taps - 1, pairs = (inputs - 2) / 2;
+  static_assert(inputs == 2 + 2 * pairs);
+  using Points = WinogradPoints<pairs>;
+  static constexpr WinogradPolynomials<pairs> polynomials{};
 
-  static CONVNATIVE_INLINE void input(const Reg (&d)[4], Reg (&t)[4]) {
-    t[0] = d[0] - d[2];
-    t[1] = d[2] + d[1];
-    t[2] = d[2] - d[1];
-    t[3] = d[3] - d[1];
+  static CONVNATIVE_INLINE Reg fma(double factor, Reg x, Reg y) {
+    return V::fma(V::broadcast(static_cast<T>(factor)), x, y);
   }
 
-  static CONVNATIVE_INLINE void weight(const Reg (&g)[3], Reg (&u)[4]) {
-    const Reg half = V::broadcast(T(0.5)), even = half * (g[0] + g[2]), odd = half * g[1];
+  // B^T
+  static CONVNATIVE_INLINE void input(const Reg (&d)[inputs], Reg (&t)[inputs]) {
+    constexpr double sign = pairs % 2 == 0 ? 1 : -1;
+    t[0] = V::broadcast(static_cast<T>(sign)) * d[inputs - 2];
+    t[inputs - 1] = d[inputs - 1];
+#pragma GCC unroll 8
+    for (int j = pairs - 1; j >= 0; --j) {
+      t[0] = fma(sign * polynomials.all[j], d[2 * j], t[0]);
+      t[inputs - 1] = fma(polynomials.all[j], d[2 * j + 1], t[inputs - 1]);
+    }
+#pragma GCC unroll 8
+    for (int i = 0; i < pairs; ++i) {
+      Reg even = d[2 * pairs], odd = d[2 * pairs - 1];
+#pragma GCC unroll 8
+      for (int j = pairs - 2; j >= 0; --j) {
+        even = fma(polynomials.others[i][j], d[2 * j + 2], even);
+        odd = fma(polynomials.others[i][j], d[2 * j + 1], odd);
+      }
+      t[1 + 2 * i] = fma(Points::point[i], odd, even);
+      t[2 + 2 * i] = fma(-Points::point[i], odd, even);
+    }
+  }
+
+  // G
+  static CONVNATIVE_INLINE void weight(const Reg (&g)[taps], Reg (&u)[inputs]) {
     u[0] = g[0];
-    u[1] = even + odd;
-    u[2] = even - odd;
-    u[3] = g[2];
+    u[inputs - 1] = g[taps - 1];
+#pragma GCC unroll 8
+    for (int i = 0; i < pairs; ++i) {
+      // Horner's rule in the square, from the highest even and the highest odd tap down.
+      constexpr int last_even = (taps - 1) / 2 * 2, last_odd = taps / 2 * 2 - 1;
+      Reg even = g[last_even], odd = g[last_odd];
+#pragma GCC unroll 8
+      for (int j = last_even - 2; j >= 0; j -= 2) even = fma(Points::square[i], even, g[j]);
+#pragma GCC unroll 8
+      for (int j = last_odd - 2; j >= 1; j -= 2) odd = fma(Points::square[i], odd, g[j]);
+      const Reg scale = V::broadcast(static_cast<T>(polynomials.scale[i]));
+      u[1 + 2 * i] = scale * fma(Points::point[i], odd, even);
+      u[2 + 2 * i] = scale * fma(-Points::point[i], odd, even);
+    }
   }
 
-  static CONVNATIVE_INLINE void output(const Reg (&m)[4], Reg (&y)[2]) {
-    y[0] = m[0] + (m[1] + m[2]);
-    y[1] = (m[1] - m[2]) + m[3];
+  // A^T
+  static CONVNATIVE_INLINE void output(const Reg (&m)[inputs], Reg (&y)[outputs]) {
+    Reg half[2][pairs];  // of each pair the sum, for even powers, and the difference, for odd ones
+#pragma GCC unroll 8
+    for (int i = 0; i < pairs; ++i) {
+      half[0][i] = m[1 + 2 * i] + m[2 + 2 * i];
+      half[1][i] = m[1 + 2 * i] - m[2 + 2 * i];
+    }
+#pragma GCC unroll 8
+    for (int j = 0; j < outputs; ++j) {
+      Reg sum = V::broadcast(static_cast<T>(power(0, j))) * half[j % 2][0];
+#pragma GCC unroll 8
+      for (int i = 1; i < pairs; ++i) sum = fma(power(i, j), half[j % 2][i], sum);
+      if (j == 0) sum = m[0] + sum;
+      if (j == outputs - 1) sum = sum + m[inputs - 1];
+      y[j] = sum;
+    }
+  }
+
+ private:
+  static constexpr double power(int i, int exponent) {
+    double result = exponent % 2 == 0 ? 1 : Points::point[i];
+    for (int j = 1; j < exponent; j += 2) result *= Points::square[i];
+    return result;
   }
 };
 

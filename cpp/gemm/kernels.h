@@ -11,6 +11,8 @@
 // * Each element of C is one chain of fused multiply-adds in the order of p, starting from C's value where
 //   `accumulate`, else from row_start[i] (0 where row_start is null). Cutting the sum into several calls
 //   therefore changes no bit, and neither does the tile's size.
+// * With `add_last` as well, the chain starts from row_start[i] all the same and C's value is added at its end: a
+//   long sum in parts rounds less than one chain.
 // * With `accumulate` off, C is never read.
 // * The kernel of a row of the table handles exactly `rows` rows, and columns in ((vectors - 1) * lanes,
 //   vectors * lanes]; it touches C in the first `columns` columns only. B's panel is readable in full, its
@@ -38,6 +40,7 @@ struct GemmTile {
   bool accumulate;
   // What is read next, or null: a cache line of it is brought near in every step of p.
   const T* next = nullptr;
+  bool add_last = false;  // with `accumulate` alone
 };
 
 template <class T>

@@ -33,7 +33,7 @@ void microkernel(const GemmTile<T>& tile) {
 #pragma GCC unroll 4
     for (int v = 0; v < Vectors; ++v) acc[i][v] = start;
   }
-  if (tile.accumulate) {
+  if (tile.accumulate && !tile.add_last) {
 #pragma GCC unroll 8
     for (int i = 0; i < Rows; ++i) {
       const T* c = tile.c + i * tile.c_row;
@@ -64,6 +64,16 @@ void microkernel(const GemmTile<T>& tile) {
     a += tile.a_inner;
     b += panel;
     next += 64 / sizeof(T);
+  }
+
+  if (tile.add_last) {
+#pragma GCC unroll 8
+    for (int i = 0; i < Rows; ++i) {
+      const T* c = tile.c + i * tile.c_row;
+#pragma GCC unroll 4
+      for (int v = 0; v < Vectors - 1; ++v) acc[i][v] = V::load(c + v * V::lanes) + acc[i][v];
+      acc[i][Vectors - 1] = V::load(last, c + (Vectors - 1) * V::lanes) + acc[i][Vectors - 1];
+    }
   }
 
   // Masked stores are slow on some CPUs: whole tiles, the common case, do without.

@@ -199,7 +199,7 @@ void test_large_shapes() {
   compare({3, 16, 60, 60}, {32, 16, 3, 3}, 1, 1, PaddingMode::circular);
 }
 
-// 3 x 3 kernels of stride 1, which have algorithms of their own: tails of channels, planes and tiles.
+// 3 x 3 and 5 x 5 kernels of stride 1, which have algorithms of their own: tails of channels, planes and tiles.
 void test_winograd_shapes() {
   Random random(4);
   for (int i = 0; i < 24; ++i) {
@@ -209,11 +209,12 @@ void test_winograd_shapes() {
       parameters.padding.before[axis] = random.between(0, 3);
       parameters.padding.after[axis] = random.between(0, 3);
     }
-    const std::int64_t groups = parameters.groups, channels = random.between(1, 40);
+    const std::int64_t groups = parameters.groups, channels = random.between(1, 40),
+                       taps = i % 4 == 0 ? 5 : 3;
     compare_algorithms<float>(
         make_conv_shape(
-            2, {random.between(0, 3), groups * channels, random.between(3, 30), random.between(3, 67)},
-            {groups * random.between(1, 67), channels, 3, 3}, parameters),
+            2, {random.between(0, 3), groups * channels, random.between(taps, 30), random.between(taps, 67)},
+            {groups * random.between(1, 67), channels, taps, taps}, parameters),
         random);
   }
 }
@@ -239,7 +240,7 @@ void test_winograd_not_finite() {
     if (i % 4 == 0) spoil(weight, infinity);
     if (i % 5 == 0) spoil(input, 3e38f);
     spoil(grad_output, i % 2 == 0 ? std::nanf("") : infinity);
-    for (const ConvOperation operation : {ConvOperation::forward, ConvOperation::grad_input})
+    for (const ConvOperation operation : operations)
       for (const Isa level : available_isas()) {
         ConvOptions options;
         options.isa = level;

@@ -28,18 +28,20 @@ void test_kernels(Isa level) {
         auto c = random.integers<T>(kernel.rows * pitch);
         std::vector<T> panel(static_cast<std::size_t>(depth * width) + 1);
         kernels.pack_matrix({b.data(), columns, 1, depth, columns, kernel.vectors, panel.data()});
-        for (const bool accumulate : {false, true}) {
+        for (const int mode : {0, 1, 2}) {
+          const bool accumulate = mode > 0, add_last = mode == 2;
           auto expected = c;
           for (std::int64_t i = 0; i < kernel.rows; ++i)
             for (std::int64_t j = 0; j < columns; ++j) {
               T& sum = expected[static_cast<std::size_t>(i * pitch + j)];
-              if (!accumulate) sum = start[static_cast<std::size_t>(i)];
+              if (!accumulate) sum = 0;
+              if (!accumulate || add_last) sum += start[static_cast<std::size_t>(i)];
               for (std::int64_t p = 0; p < depth; ++p)
                 sum +=
                     a[static_cast<std::size_t>(i * depth + p)] * b[static_cast<std::size_t>(p * columns + j)];
             }
-          kernel.run(
-              {a.data(), depth, 1, panel.data(), depth, c.data(), pitch, columns, start.data(), accumulate});
+          kernel.run({a.data(), depth, 1, panel.data(), depth, c.data(), pitch, columns, start.data(),
+                      accumulate, nullptr, add_last});
           if (!CHECK(c == expected))
             std::fprintf(stderr, "  %s, %d columns\n", kernel.name, static_cast<int>(columns));
         }
