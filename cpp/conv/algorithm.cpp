@@ -12,6 +12,8 @@ constexpr const char* winograd_4x4_reason =
     "Winograd in tiles of 4 x 4: 36 multiplications of 144 with 3 x 3 taps, 64 of 400 with 5 x 5";
 constexpr const char* winograd_2x2_reason =
     "Winograd in tiles of 2 x 2: 16 multiplications of 36 with 3 x 3 taps, 36 of 100 with 5 x 5";
+constexpr const char* direct_strip_reason =
+    "direct on strips of rows: every element of the input is copied once, few channels fill whole tiles";
 constexpr const char* im2col_reason =
     "implicit im2col: one dense matrix product, patches packed on the fly, serves every shape";
 constexpr const char* reference_reason = "the definition, summed in float64: the yardstick for all others";
@@ -22,6 +24,8 @@ constexpr ConvAlgorithmEntry entries[] = {
      make_winograd_4x4},
     {"winograd_2x2", forward, winograd_2x2_reason, false, winograd_why_not, winograd_2x2_why_slower,
      make_winograd_2x2},
+    {"direct_strip", forward, direct_strip_reason, true, direct_strip_why_not, direct_strip_why_slower,
+     make_direct_strip},
     {"im2col_gemm", forward, im2col_reason, true, never, never, make_im2col_gemm_forward},
     {"reference", forward, reference_reason, true, never, never, make_reference},
 
@@ -29,6 +33,8 @@ constexpr ConvAlgorithmEntry entries[] = {
      make_winograd_4x4},
     {"winograd_2x2", grad_input, winograd_2x2_reason, false, winograd_why_not, winograd_2x2_why_slower,
      make_winograd_2x2},
+    {"direct_strip", grad_input, direct_strip_reason, true, direct_strip_why_not, direct_strip_why_slower,
+     make_direct_strip},
     {"im2col_gemm", grad_input, im2col_reason, true, never, never, make_im2col_gemm_grad_input},
     {"reference", grad_input, reference_reason, true, never, never, make_reference},
 

@@ -390,7 +390,9 @@ double cycles(const ConvProblem& problem, const WinogradKernels<float>& kernels)
   const double transforms = tiles * frequencies * (in_vectors + out_vectors) * 8.6;
   const double bytes = weights * gemm.lanes * sizeof(float);
   const bool near = bytes <= static_cast<double>(nominal_l2_bytes);  // U stays in L2
-  const double packing = problem.prepacked ? 0 : weights * (near ? 7 : 14);
+  // Allocators return memory beyond 32 MiB to the system, which hands it out again page by page, cleared.
+  const bool kept = static_cast<double>(p.groups) * bytes <= 32 << 20;
+  const double packing = problem.prepacked ? 0 : weights * (near ? 7 : kept ? 14 : 100);
   const double streaming = near ? 0 : blocks * bytes / 23;
   return static_cast<double>(p.groups) * (products + transforms + packing + streaming);
 }
@@ -410,8 +412,10 @@ double winograd_direct_cycles(const ConvProblem& problem) {
   const auto vectors = static_cast<double>(ceil_div(columns, gemm_kernels<float>(problem.isa).lanes));
   const double products =
       static_cast<double>(problem.shape.macs()) / static_cast<double>(columns) * vectors / 2;
-  return 1.05 * products * (1 + 6 / static_cast<double>(p.out_channels)) *
-         (grad_weight ? 1 + 50 / static_cast<double>(points) : 1);
+  const double im2col = 1.05 * products * (1 + 6 / static_cast<double>(p.out_channels)) *
+                        (grad_weight ? 1 + 50 / static_cast<double>(points) : 1);
+  if (grad_weight || direct_strip_why_not(problem) != nullptr) return im2col;
+  return std::min(im2col, direct_strip_cycles(problem));
 }
 
 const char* winograd_why_not(const ConvProblem& problem) {
