@@ -1,0 +1,324 @@
+// The depthwise kernels of one instruction-set level; this source is compiled once per level. Contract:
+// conv/depthwise_kernels.h.
+#include "conv/depthwise_kernels.h"
+
+#include "simd/strided.h"
+#include "simd/vec.h"
+
+namespace convnative {
+namespace CONVNATIVE_ISA {
+namespace {
+
+constexpr bool is_inside(std::int64_t place, std::int64_t extent) {
+  return static_cast<std::uint64_t>(place) < static_cast<std::uint64_t>(extent);
+}
+
+// The columns under some neighbouring taps of one vector of points, `at` the first tap of lane 0. Step is 1, 2
+// for neighbouring taps that share their loads, or 0 for one known at run time. `Full`: all of them lie in the
+// source.
+template <class T, int Step, int Taps, bool Full>
+struct Columns {
+  using V = Vec<T>;
+  using Reg = typename V::Reg;
+  static constexpr int lanes = V::lanes;
+  static constexpr int loads = Step == 2 ? (Taps + 1) / 2 * 2 : Taps;
+
+  std::ptrdiff_t offset[loads];
+  typename V::Mask mask[loads];
+  bool any[loads];
+  std::ptrdiff_t step;
+
+  CONVNATIVE_INLINE Columns(const DepthwiseAxis& axis, std::int64_t at, std::int64_t count)
+      : step(count > 1 ? axis.step : 0) {  // a lone column's may be too large for a gather to multiply
+#pragma GCC unroll 8
+    for (int i = 0; i < loads; ++i) {
+      const std::int64_t first = at + (Step == 2 ? i / 2 * 2 + i % 2 * lanes : i * axis.tap_step);
+      offset[i] = first;
+      if constexpr (Full) continue;
+      std::int64_t begin = -first, end = axis.extent - first;
+      if constexpr (Step == 0) {
+        begin = first >= 0 ? 0 : (-first - 1) / axis.step + 1;
+        end = first >= axis.extent ? 0 : (axis.extent - 1 - first) / axis.step + 1;
+        end = end < count ? end : count;
+      }
+      any[i] = begin < lanes && end > 0 && begin < end;
+      mask[i] = lane_mask<T>(begin, end);
+    }
+  }
+
+  // x[t] = the lanes under tap t.
+  CONVNATIVE_INLINE void load(const T* row, Reg (&x)[Taps]) const {
+    if constexpr (Step == 2) {
+#pragma GCC unroll 8
+      for (int i = 0; i < loads; i += 2) {
+        Reg even, odd;
+        deinterleave(load_one(row, i), load_one(row, i + 1), even, odd,
+                     std::make_integer_sequence<int, lanes>{});
+        x[i] = even;
+        if (i + 1 < Taps) x[i + 1] = odd;
+      }
+    } else {
+#pragma GCC unroll 8
+      for (int i = 0; i < loads; ++i) x[i] = load_one(row, i);
+    }
+  }
+
+ private:
+  CONVNATIVE_INLINE Reg load_one(const T* row, int i) const {
+    if constexpr (Full) return V::load(row + offset[i]);
+    if (!any[i]) return V::zero();
+    if constexpr (Step == 0) return V::gather(V::zero(), mask[i], row + offset[i], step);
+    return V::load(mask[i], row + offset[i]);
+  }
+};
+
+// Adds what `Rows` row taps of a chain and `Taps` column taps give.
+template <class T, int Step, bool Full, int Height, int Rows, int Taps>
+CONVNATIVE_INLINE void add_columns(typename Vec<T>::Reg (&sums)[Height], const DepthwisePlane<T>& p,
+                                   const DepthwiseTile<T>& t, const T* plane, std::int64_t extent,
+                                   std::int64_t row, std::int64_t at, const T* weight) {
+  using V = Vec<T>;
+  using Reg = typename V::Reg;
+  const Columns<T, Step, Taps, Full> columns(p.column, at, t.columns);
+  Reg w[Rows][Taps];
+#pragma GCC unroll 7
+  for (int r = 0; r < Rows; ++r)
+#pragma GCC unroll 2
+    for (int s = 0; s < Taps; ++s)
+      w[r][s] = V::broadcast(weight[r * (p.classes * p.row.weight_step) + s * p.column.weight_step]);
+  const T* source = Full ? plane + row * p.row.pitch : plane;
+#pragma GCC unroll 16
+  for (int i = 0; i < Height + Rows - 1; ++i) {
+    Reg x[Taps];
+    if constexpr (Full) {
+      columns.load(source, x);
+      source += p.chain_pitch;
+    } else if (is_inside(row, extent)) {
+      columns.load(plane + row * p.row.pitch, x);
+    } else {
+#pragma GCC unroll 2
+      for (int s = 0; s < Taps; ++s) x[s] = V::zero();
+    }
+    row += p.chain_step;
+#pragma GCC unroll 7
+    for (int r = 0; r < Rows; ++r)
+      if (i - r >= 0 && i - r < Height) {
+#pragma GCC unroll 2
+        for (int s = 0; s < Taps; ++s) sums[i - r] = V::fma(w[r][s], x[s], sums[i - r]);
+      }
+  }
+}
+
+template <class T, int Step, bool Full, int Height, int Rows>
+CONVNATIVE_INLINE void add_piece(typename Vec<T>::Reg (&sums)[Height], const DepthwisePlane<T>& p,
+                                 const DepthwiseTile<T>& t, const T* plane, std::int64_t extent,
+                                 std::int64_t row, const T* weight) {
+  constexpr int taps = Step == 2 ? 2 : 1;
+  std::int64_t tap = 0, at = t.column;
+  for (; tap + taps <= p.column.taps; tap += taps) {
+    add_columns<T, Step, Full, Height, Rows, taps>(sums, p, t, plane, extent, row, at, weight);
+    at += taps * p.column.tap_step;
+    weight += taps * p.column.weight_step;
+  }
+  if (taps > 1 && tap < p.column.taps)
+    add_columns<T, Step, Full, Height, Rows, 1>(sums, p, t, plane, extent, row, at, weight);
+}
+
+template <class T, int Step, bool Full, int Height>
+void tile(const DepthwisePlane<T>& p, const DepthwiseTile<T>& t) {
+  using V = Vec<T>;
+  typename V::Reg sums[Height];
+#pragma GCC unroll 8
+  for (int i = 0; i < Height; ++i) sums[i] = V::broadcast(p.start);
+
+  for (std::int64_t k = 0; k < p.planes; ++k)
+    for (std::int64_t d = 0; d < p.depth.taps; ++d) {
+      const std::int64_t depth = t.depth + d * p.depth.tap_step;
+      const bool exists = Full || is_inside(depth, p.depth.extent);
+      const std::int64_t extent = exists ? p.row.extent : 0;
+      const T* const plane = p.source + k * p.source_plane + (exists ? depth * p.depth.pitch : 0);
+      const T* const depth_weight = p.weight + k * p.weight_plane + d * p.depth.weight_step;
+      for (std::int64_t c = 0; c < p.classes; ++c) {
+        std::int64_t left = p.chain_taps - (c < p.longer_classes ? 0 : 1);
+        std::int64_t tap = c;
+        while (left > 0) {
+          const int piece = depthwise_chain_piece(left);
+          const std::int64_t row = t.row + tap * p.row.tap_step;
+          const T* const weight = depth_weight + tap * p.row.weight_step;
+          switch (piece) {
+            case 1:
+              add_piece<T, Step, Full, Height, 1>(sums, p, t, plane, extent, row, weight);
+              break;
+            case 2:
+              add_piece<T, Step, Full, Height, 2>(sums, p, t, plane, extent, row, weight);
+              break;
+            case 3:
+              add_piece<T, Step, Full, Height, 3>(sums, p, t, plane, extent, row, weight);
+              break;
+            case 4:
+              add_piece<T, Step, Full, Height, 4>(sums, p, t, plane, extent, row, weight);
+              break;
+            case 5:
+              add_piece<T, Step, Full, Height, 5>(sums, p, t, plane, extent, row, weight);
+              break;
+            default:
+              add_piece<T, Step, Full, Height, 7>(sums, p, t, plane, extent, row, weight);
+          }
+          tap += piece * p.classes;
+          left -= piece;
+        }
+      }
+    }
+
+  T* result = t.result + t.row_begin * t.result_step;
+  const bool whole = t.columns == V::lanes;
+  const typename V::Mask mask = V::mask(first_lanes(t.columns));
+#pragma GCC unroll 8
+  for (int i = 0; i < Height; ++i)
+    if (i >= t.row_begin && i < t.row_end) {
+      if (whole)
+        V::store(result, sums[i]);
+      else
+        V::store(mask, result, sums[i]);
+      result += t.result_step;
+    }
+}
+
+template <class T>
+void interleave_columns(const T* even, const T* odd, std::int64_t columns, T* result) {
+  using V = Vec<T>;
+  typename V::Reg low, high;
+  interleave(V::load(even), V::load(odd), low, high, std::make_integer_sequence<int, V::lanes>{});
+  if (columns == 2 * V::lanes) {
+    V::store(result, low);
+    V::store(result + V::lanes, high);
+  } else {
+    V::store(lane_mask<T>(0, columns), result, low);
+    V::store(lane_mask<T>(0, columns - V::lanes), result + V::lanes, high);
+  }
+}
+
+// One vector of columns of a block, downwards: row i of the source meets rows i, i - 1, ... of grad_output,
+// which move through the registers.
+template <class T, int Step, bool Full, int Rows, int Taps>
+CONVNATIVE_INLINE void walk_down(typename Vec<T>::Reg (&sums)[Taps][Rows], const DepthwiseSums<T>& a,
+                                 std::int64_t column) {
+  using V = Vec<T>;
+  using Reg = typename V::Reg;
+  const std::int64_t count = a.columns - column < V::lanes ? a.columns - column : V::lanes;
+  const Columns<T, Step, Taps, Full> columns(
+      a.column, a.column.at(column) + a.column_tap * a.column.tap_step, count);
+  const typename V::Mask grad_mask = V::mask(first_lanes(count));
+  const T* grad = a.grad_output + column;
+  Reg g[Rows];
+#pragma GCC unroll 7
+  for (int r = 0; r < Rows; ++r) g[r] = V::zero();
+  std::int64_t row = a.row;
+  for (std::int64_t i = 0; i < a.rows + Rows - 1; ++i, row += a.chain_step) {
+#pragma GCC unroll 7
+    for (int r = Rows - 1; r > 0; --r) g[r] = g[r - 1];
+    g[0] = V::zero();
+    if (i < a.rows) {
+      g[0] = Full ? V::load(grad) : V::load(grad_mask, grad);
+      grad += a.grad_pitch;
+    }
+    Reg x[Taps];
+    if (is_inside(row, a.extent)) {
+      columns.load(a.source + row * a.pitch, x);
+    } else {
+#pragma GCC unroll 8
+      for (int s = 0; s < Taps; ++s) x[s] = V::zero();
+    }
+#pragma GCC unroll 8
+    for (int s = 0; s < Taps; ++s)
+#pragma GCC unroll 7
+      for (int r = 0; r < Rows; ++r) sums[s][r] = V::fma(g[r], x[s], sums[s][r]);
+  }
+}
+
+template <class T, int Step, int Rows, int Taps>
+void sum_products(const DepthwiseSums<T>& a) {
+  using V = Vec<T>;
+  constexpr std::int64_t lanes = V::lanes;
+  typename V::Reg sums[Taps][Rows];
+#pragma GCC unroll 8
+  for (int s = 0; s < Taps; ++s)
+#pragma GCC unroll 7
+    for (int r = 0; r < Rows; ++r) sums[s][r] = V::zero();
+
+  for (std::int64_t column = a.first_column; column < a.columns; column += a.column_step) {
+    bool full = false;
+    if constexpr (Step != 0) {
+      // Pairs of taps are loaded whole.
+      constexpr std::int64_t behind = Step == 2 ? 2 * lanes - 1 + (Taps - 1) / 2 * 2 : lanes - 1;
+      const std::int64_t first = a.column.at(column) + a.column_tap * a.column.tap_step;
+      const std::int64_t last = first + behind + (Step == 2 ? 0 : (Taps - 1) * a.column.tap_step);
+      full = a.columns - column >= lanes && first >= 0 && last < a.column.extent;
+    }
+    if (full)
+      walk_down<T, Step, Step != 0, Rows, Taps>(sums, a, column);
+    else
+      walk_down<T, Step, false, Rows, Taps>(sums, a, column);
+  }
+
+#pragma GCC unroll 8
+  for (int s = 0; s < Taps; ++s)
+#pragma GCC unroll 7
+    for (int r = 0; r < Rows; ++r) {
+      T* const target = a.sums + s * a.sums_column + r * a.sums_row;
+      V::store(target, V::load(target) + sums[s][r]);
+    }
+}
+
+// What fits the registers beside Rows of grad_output and one of the source.
+constexpr int most_sums = CONVNATIVE_ISA_LEVEL == CONVNATIVE_ISA_avx512 ? 21 : 10;
+// Beyond these more taps save few loads.
+constexpr int most_taps(int step, int rows) {
+  return step == 0 ? 1 : rows == 1 ? depthwise_most_columns : 3;
+}
+
+template <class T, int Step, int Rows, int Taps>
+constexpr typename DepthwiseKernels<T>::Sums sums_kernel() {
+  if constexpr (Rows * Taps <= most_sums && Taps <= most_taps(Step, Rows) && Rows != 6)
+    return sum_products<T, Step, Rows, Taps>;
+  else
+    return nullptr;
+}
+
+#define CONVNATIVE_SUMS_ROW(T, step, rows)                                                            \
+  {sums_kernel<T, step, rows, 1>(), sums_kernel<T, step, rows, 2>(), sums_kernel<T, step, rows, 3>(), \
+   sums_kernel<T, step, rows, 4>(), sums_kernel<T, step, rows, 5>(), sums_kernel<T, step, rows, 6>(), \
+   sums_kernel<T, step, rows, 7>(), sums_kernel<T, step, rows, 8>()}
+
+#define CONVNATIVE_SUMS(T, step)                                                                      \
+  {CONVNATIVE_SUMS_ROW(T, step, 1), CONVNATIVE_SUMS_ROW(T, step, 2), CONVNATIVE_SUMS_ROW(T, step, 3), \
+   CONVNATIVE_SUMS_ROW(T, step, 4), CONVNATIVE_SUMS_ROW(T, step, 5), CONVNATIVE_SUMS_ROW(T, step, 6), \
+   CONVNATIVE_SUMS_ROW(T, step, 7)}
+
+#define CONVNATIVE_TILE(T, type, label, step)                   \
+  {type "_depthwise_" label "_" CONVNATIVE_ISA_NAME,            \
+   {tile<T, step, true, depthwise_tile_rows[0]>, tile<T, step, true, depthwise_tile_rows[1]>}, \
+   {tile<T, step, false, depthwise_tile_rows[0]>, tile<T, step, false, depthwise_tile_rows[1]>}}
+
+#define CONVNATIVE_DEPTHWISE_KERNELS(T, type)                                              \
+  {Isa::CONVNATIVE_ISA,                                                                    \
+   Vec<T>::lanes,                                                                          \
+   {CONVNATIVE_TILE(T, type, "stride1", 1), CONVNATIVE_TILE(T, type, "stride2", 2),        \
+    {type "_depthwise_strided_" CONVNATIVE_ISA_NAME,                                       \
+     {nullptr, nullptr},                                                                   \
+     {tile<T, 0, false, depthwise_tile_rows[0]>, tile<T, 0, false, depthwise_tile_rows[1]>}}}, \
+   interleave_columns<T>,                                                                  \
+   {CONVNATIVE_SUMS(T, 1), CONVNATIVE_SUMS(T, 2), CONVNATIVE_SUMS(T, 0)},                  \
+   {type "_depthwise_sums_stride1_" CONVNATIVE_ISA_NAME,                                   \
+    type "_depthwise_sums_stride2_" CONVNATIVE_ISA_NAME,                                   \
+    type "_depthwise_sums_strided_" CONVNATIVE_ISA_NAME}}
+
+}  // namespace
+
+extern const DepthwiseKernels<float> depthwise_kernels_f32;
+extern const DepthwiseKernels<double> depthwise_kernels_f64;
+const DepthwiseKernels<float> depthwise_kernels_f32 = CONVNATIVE_DEPTHWISE_KERNELS(float, "f32");
+const DepthwiseKernels<double> depthwise_kernels_f64 = CONVNATIVE_DEPTHWISE_KERNELS(double, "f64");
+
+}  // namespace CONVNATIVE_ISA
+}  // namespace convnative
