@@ -13,6 +13,12 @@ constexpr bool is_inside(std::int64_t place, std::int64_t extent) {
   return static_cast<std::uint64_t>(place) < static_cast<std::uint64_t>(extent);
 }
 
+// Hides from the compiler where a value comes from. It would otherwise compute the addresses of all rows ahead,
+// keep them in memory, and load each row once per use of it.
+CONVNATIVE_INLINE void conceal(std::uint64_t& value) {
+  asm volatile("" : "+r"(value));
+}
+
 // The columns under some neighbouring taps of one vector of points, `at` the first tap of lane 0. Step is 1, 2
 // for neighbouring taps that share their loads, or 0 for one known at run time. `Full`: all of them lie in the
 // source.
@@ -23,9 +29,9 @@ struct Columns {
   static constexpr int lanes = V::lanes;
   static constexpr int loads = Step == 2 ? (Taps + 1) / 2 * 2 : Taps;
 
-  std::ptrdiff_t offset[loads];
+  std::int64_t offset[loads];
   typename V::Mask mask[loads];
-  bool any[loads];
+  bool any = Full;
   std::ptrdiff_t step;
 
   CONVNATIVE_INLINE Columns(const DepthwiseAxis& axis, std::int64_t at, std::int64_t count)
@@ -35,13 +41,16 @@ struct Columns {
       const std::int64_t first = at + (Step == 2 ? i / 2 * 2 + i % 2 * lanes : i * axis.tap_step);
       offset[i] = first;
       if constexpr (Full) continue;
-      std::int64_t begin = -first, end = axis.extent - first;
+      std::int64_t begin = first >= 0 ? 0 : -first, end = axis.extent - first;
       if constexpr (Step == 0) {
         begin = first >= 0 ? 0 : (-first - 1) / axis.step + 1;
         end = first >= axis.extent ? 0 : (axis.extent - 1 - first) / axis.step + 1;
         end = end < count ? end : count;
       }
-      any[i] = begin < lanes && end > 0 && begin < end;
+      const bool some = begin < lanes && begin < end;
+      any |= some;
+      // Where there is nothing to load, the address stays near the row too.
+      if (!some) offset[i] = 0;
       mask[i] = lane_mask<T>(begin, end);
     }
   }
@@ -66,40 +75,44 @@ struct Columns {
  private:
   CONVNATIVE_INLINE Reg load_one(const T* row, int i) const {
     if constexpr (Full) return V::load(row + offset[i]);
-    if (!any[i]) return V::zero();
     if constexpr (Step == 0) return V::gather(V::zero(), mask[i], row + offset[i], step);
     return V::load(mask[i], row + offset[i]);
   }
 };
 
-// Adds what `Rows` row taps of a chain and `Taps` column taps give.
+// Adds what `Rows` row taps and `Taps` column taps give to a tile.
 template <class T, int Step, bool Full, int Height, int Rows, int Taps>
-CONVNATIVE_INLINE void add_columns(typename Vec<T>::Reg (&sums)[Height], const DepthwisePlane<T>& p,
-                                   const DepthwiseTile<T>& t, const T* plane, std::int64_t extent,
-                                   std::int64_t row, std::int64_t at, const T* weight) {
+CONVNATIVE_INLINE void add_columns(typename Vec<T>::Reg (&sums)[Height], const DepthwisePiece<T>& p,
+                                   std::int64_t at, std::int64_t count, const T* weight) {
   using V = Vec<T>;
   using Reg = typename V::Reg;
-  const Columns<T, Step, Taps, Full> columns(p.column, at, t.columns);
+  const Columns<T, Step, Taps, Full> columns(*p.column, at, count);
   Reg w[Rows][Taps];
 #pragma GCC unroll 7
-  for (int r = 0; r < Rows; ++r)
+  for (int r = 0; r < Rows; ++r) {
 #pragma GCC unroll 2
-    for (int s = 0; s < Taps; ++s)
-      w[r][s] = V::broadcast(weight[r * (p.classes * p.row.weight_step) + s * p.column.weight_step]);
-  const T* source = Full ? plane + row * p.row.pitch : plane;
+    for (int s = 0; s < Taps; ++s) w[r][s] = V::broadcast(weight[s * p.column_weight_step]);
+    weight += p.chain_weight_step;
+  }
+  const std::uint64_t extent = columns.any ? static_cast<std::uint64_t>(p.extent) : 0;
+  auto row = static_cast<std::uint64_t>(p.row);
+  // In elements; it wraps around where a row far outside is only looked at.
+  std::uint64_t place = row * static_cast<std::uint64_t>(p.pitch);
 #pragma GCC unroll 16
   for (int i = 0; i < Height + Rows - 1; ++i) {
     Reg x[Taps];
-    if constexpr (Full) {
-      columns.load(source, x);
-      source += p.chain_pitch;
-    } else if (is_inside(row, extent)) {
-      columns.load(plane + row * p.row.pitch, x);
+    if (Full || row < extent) {
+      columns.load(p.source + static_cast<std::int64_t>(place), x);
     } else {
 #pragma GCC unroll 2
       for (int s = 0; s < Taps; ++s) x[s] = V::zero();
     }
-    row += p.chain_step;
+    place += static_cast<std::uint64_t>(p.chain_pitch);
+    conceal(place);
+    if constexpr (!Full) {
+      row += static_cast<std::uint64_t>(p.chain_step);
+      conceal(row);
+    }
 #pragma GCC unroll 7
     for (int r = 0; r < Rows; ++r)
       if (i - r >= 0 && i - r < Height) {
@@ -110,78 +123,59 @@ CONVNATIVE_INLINE void add_columns(typename Vec<T>::Reg (&sums)[Height], const D
 }
 
 template <class T, int Step, bool Full, int Height, int Rows>
-CONVNATIVE_INLINE void add_piece(typename Vec<T>::Reg (&sums)[Height], const DepthwisePlane<T>& p,
-                                 const DepthwiseTile<T>& t, const T* plane, std::int64_t extent,
-                                 std::int64_t row, const T* weight) {
-  constexpr int taps = Step == 2 ? 2 : 1;
-  std::int64_t tap = 0, at = t.column;
-  for (; tap + taps <= p.column.taps; tap += taps) {
-    add_columns<T, Step, Full, Height, Rows, taps>(sums, p, t, plane, extent, row, at, weight);
-    at += taps * p.column.tap_step;
-    weight += taps * p.column.weight_step;
+CONVNATIVE_INLINE void add_tile(const DepthwisePiece<T>& p, std::int64_t x) {
+  using V = Vec<T>;
+  using Reg = typename V::Reg;
+  const std::int64_t count = p.end - x < V::lanes ? p.end - x : V::lanes;
+  const typename V::Mask mask = V::mask(first_lanes(count));
+  T* const result = p.result + (x - p.begin);
+  Reg sums[Height];
+  if (p.start != nullptr) {
+#pragma GCC unroll 8
+    for (int i = 0; i < Height; ++i) sums[i] = V::broadcast(*p.start);
+  } else {
+    const T* held = result;
+#pragma GCC unroll 8
+    for (int i = 0; i < Height; ++i, held += p.result_step) {
+      sums[i] = V::zero();
+      // Others may be writing those before row_begin.
+      if (i >= p.row_begin && i < p.row_end) sums[i] = Full ? V::load(held) : V::load(mask, held);
+    }
   }
-  if (taps > 1 && tap < p.column.taps)
-    add_columns<T, Step, Full, Height, Rows, 1>(sums, p, t, plane, extent, row, at, weight);
+
+  constexpr int taps = Step == 2 ? 2 : 1;
+  std::int64_t at = p.column->at(x);
+  const T* weight = p.weight;
+  std::int64_t left = p.column->taps;
+  for (; left >= taps; left -= taps) {
+    add_columns<T, Step, Full, Height, Rows, taps>(sums, p, at, count, weight);
+    at += taps * p.column->tap_step;
+    weight += taps * p.column_weight_step;
+  }
+  if (taps > 1 && left > 0) add_columns<T, Step, Full, Height, Rows, 1>(sums, p, at, count, weight);
+
+  T* target = result;
+#pragma GCC unroll 8
+  for (int i = 0; i < Height; ++i, target += p.result_step)
+    if (i >= p.row_begin && i < p.row_end) {
+      if (Full)
+        V::store(target, sums[i]);
+      else
+        V::store(mask, target, sums[i]);
+    }
 }
 
-template <class T, int Step, bool Full, int Height>
-void tile(const DepthwisePlane<T>& p, const DepthwiseTile<T>& t) {
-  using V = Vec<T>;
-  typename V::Reg sums[Height];
-#pragma GCC unroll 8
-  for (int i = 0; i < Height; ++i) sums[i] = V::broadcast(p.start);
-
-  for (std::int64_t k = 0; k < p.planes; ++k)
-    for (std::int64_t d = 0; d < p.depth.taps; ++d) {
-      const std::int64_t depth = t.depth + d * p.depth.tap_step;
-      const bool exists = Full || is_inside(depth, p.depth.extent);
-      const std::int64_t extent = exists ? p.row.extent : 0;
-      const T* const plane = p.source + k * p.source_plane + (exists ? depth * p.depth.pitch : 0);
-      const T* const depth_weight = p.weight + k * p.weight_plane + d * p.depth.weight_step;
-      for (std::int64_t c = 0; c < p.classes; ++c) {
-        std::int64_t left = p.chain_taps - (c < p.longer_classes ? 0 : 1);
-        std::int64_t tap = c;
-        while (left > 0) {
-          const int piece = depthwise_chain_piece(left);
-          const std::int64_t row = t.row + tap * p.row.tap_step;
-          const T* const weight = depth_weight + tap * p.row.weight_step;
-          switch (piece) {
-            case 1:
-              add_piece<T, Step, Full, Height, 1>(sums, p, t, plane, extent, row, weight);
-              break;
-            case 2:
-              add_piece<T, Step, Full, Height, 2>(sums, p, t, plane, extent, row, weight);
-              break;
-            case 3:
-              add_piece<T, Step, Full, Height, 3>(sums, p, t, plane, extent, row, weight);
-              break;
-            case 4:
-              add_piece<T, Step, Full, Height, 4>(sums, p, t, plane, extent, row, weight);
-              break;
-            case 5:
-              add_piece<T, Step, Full, Height, 5>(sums, p, t, plane, extent, row, weight);
-              break;
-            default:
-              add_piece<T, Step, Full, Height, 7>(sums, p, t, plane, extent, row, weight);
-          }
-          tap += piece * p.classes;
-          left -= piece;
-        }
-      }
-    }
-
-  T* result = t.result + t.row_begin * t.result_step;
-  const bool whole = t.columns == V::lanes;
-  const typename V::Mask mask = V::mask(first_lanes(t.columns));
-#pragma GCC unroll 8
-  for (int i = 0; i < Height; ++i)
-    if (i >= t.row_begin && i < t.row_end) {
-      if (whole)
-        V::store(result, sums[i]);
-      else
-        V::store(mask, result, sums[i]);
-      result += t.result_step;
-    }
+// A row of tiles.
+template <class T, int Step, int Height, int Rows>
+void add_piece(const DepthwisePiece<T>& piece) {
+  // A copy that nothing else can point to: its values may stay in registers.
+  const DepthwisePiece<T> p = piece;
+  for (std::int64_t x = p.begin; x < p.end; x += p.advance) {
+    if (Step != 0 && x >= p.full_begin && x + p.advance <= p.full_end)
+      add_tile<T, Step, Step != 0, Height, Rows>(p, x);
+    else
+      add_tile<T, Step, false, Height, Rows>(p, x);
+  }
 }
 
 template <class T>
@@ -213,8 +207,10 @@ CONVNATIVE_INLINE void walk_down(typename Vec<T>::Reg (&sums)[Taps][Rows], const
   Reg g[Rows];
 #pragma GCC unroll 7
   for (int r = 0; r < Rows; ++r) g[r] = V::zero();
-  std::int64_t row = a.row;
-  for (std::int64_t i = 0; i < a.rows + Rows - 1; ++i, row += a.chain_step) {
+  const std::uint64_t extent = columns.any ? static_cast<std::uint64_t>(a.extent) : 0;
+  auto row = static_cast<std::uint64_t>(a.row);
+  std::uint64_t place = row * static_cast<std::uint64_t>(a.pitch);
+  for (std::int64_t i = 0; i < a.rows + Rows - 1; ++i) {
 #pragma GCC unroll 7
     for (int r = Rows - 1; r > 0; --r) g[r] = g[r - 1];
     g[0] = V::zero();
@@ -223,12 +219,14 @@ CONVNATIVE_INLINE void walk_down(typename Vec<T>::Reg (&sums)[Taps][Rows], const
       grad += a.grad_pitch;
     }
     Reg x[Taps];
-    if (is_inside(row, a.extent)) {
-      columns.load(a.source + row * a.pitch, x);
+    if (row < extent) {
+      columns.load(a.source + static_cast<std::int64_t>(place), x);
     } else {
 #pragma GCC unroll 8
       for (int s = 0; s < Taps; ++s) x[s] = V::zero();
     }
+    row += static_cast<std::uint64_t>(a.chain_step);
+    place += static_cast<std::uint64_t>(a.chain_step * a.pitch);
 #pragma GCC unroll 8
     for (int s = 0; s < Taps; ++s)
 #pragma GCC unroll 7
@@ -295,22 +293,24 @@ constexpr typename DepthwiseKernels<T>::Sums sums_kernel() {
    CONVNATIVE_SUMS_ROW(T, step, 4), CONVNATIVE_SUMS_ROW(T, step, 5), CONVNATIVE_SUMS_ROW(T, step, 6), \
    CONVNATIVE_SUMS_ROW(T, step, 7)}
 
-#define CONVNATIVE_TILE(T, type, label, step)                   \
-  {type "_depthwise_" label "_" CONVNATIVE_ISA_NAME,            \
-   {tile<T, step, true, depthwise_tile_rows[0]>, tile<T, step, true, depthwise_tile_rows[1]>}, \
-   {tile<T, step, false, depthwise_tile_rows[0]>, tile<T, step, false, depthwise_tile_rows[1]>}}
+#define CONVNATIVE_PIECES(T, step, height)                                                     \
+  {add_piece<T, step, height, 1>, add_piece<T, step, height, 2>, add_piece<T, step, height, 3>, \
+   add_piece<T, step, height, 4>, add_piece<T, step, height, 5>, nullptr,                       \
+   add_piece<T, step, height, 7>}
 
-#define CONVNATIVE_DEPTHWISE_KERNELS(T, type)                                              \
-  {Isa::CONVNATIVE_ISA,                                                                    \
-   Vec<T>::lanes,                                                                          \
-   {CONVNATIVE_TILE(T, type, "stride1", 1), CONVNATIVE_TILE(T, type, "stride2", 2),        \
-    {type "_depthwise_strided_" CONVNATIVE_ISA_NAME,                                       \
-     {nullptr, nullptr},                                                                   \
-     {tile<T, 0, false, depthwise_tile_rows[0]>, tile<T, 0, false, depthwise_tile_rows[1]>}}}, \
-   interleave_columns<T>,                                                                  \
-   {CONVNATIVE_SUMS(T, 1), CONVNATIVE_SUMS(T, 2), CONVNATIVE_SUMS(T, 0)},                  \
-   {type "_depthwise_sums_stride1_" CONVNATIVE_ISA_NAME,                                   \
-    type "_depthwise_sums_stride2_" CONVNATIVE_ISA_NAME,                                   \
+#define CONVNATIVE_TILES(T, type, label, step)       \
+  {type "_depthwise_" label "_" CONVNATIVE_ISA_NAME, \
+   {CONVNATIVE_PIECES(T, step, depthwise_tile_rows[0]), CONVNATIVE_PIECES(T, step, depthwise_tile_rows[1])}}
+
+#define CONVNATIVE_DEPTHWISE_KERNELS(T, type)                                         \
+  {Isa::CONVNATIVE_ISA,                                                               \
+   Vec<T>::lanes,                                                                     \
+   {CONVNATIVE_TILES(T, type, "stride1", 1), CONVNATIVE_TILES(T, type, "stride2", 2), \
+    CONVNATIVE_TILES(T, type, "strided", 0)},                                         \
+   interleave_columns<T>,                                                             \
+   {CONVNATIVE_SUMS(T, 1), CONVNATIVE_SUMS(T, 2), CONVNATIVE_SUMS(T, 0)},             \
+   {type "_depthwise_sums_stride1_" CONVNATIVE_ISA_NAME,                              \
+    type "_depthwise_sums_stride2_" CONVNATIVE_ISA_NAME,                              \
     type "_depthwise_sums_strided_" CONVNATIVE_ISA_NAME}}
 
 }  // namespace

@@ -2,17 +2,18 @@
 //
 // Neighbouring columns of a result are the lanes of a vector; nothing is copied, packed or padded in memory.
 //
-// Correlation (forward and gradient in the input). A tile holds `rows` accumulators of one vector each, a chain
-// step apart. A source row is loaded once for all taps of a chain: with w[0 .. n) the taps of one column,
+// Correlation (forward and gradient in the input). A tile holds `rows` accumulators of one vector each. A source
+// row is loaded once for all row taps of a piece: with w[0 .. n) the taps of one column,
 //
 //   for i in [0, rows + n - 1):  x = row i of the source;  for r:  accumulator[i - r] += w[r] * x
 //
-// Taps whose distance is the accumulators' make up a chain. With rows that are `step` apart from point to point
-// and `tap_step` from tap to tap, those are every (step / g)-th tap, g = gcd(step, tap_step), for accumulators
-// that are tap_step / g points apart: strided and dilated kernels run like dense ones. Long chains are cut.
+// Row taps whose distance is the accumulators' make up a chain. With rows that are `step` apart from point to
+// point and `tap_step` from tap to tap, those are every (step / g)-th tap, g = gcd(step, tap_step), for
+// accumulators that are tap_step / g points apart: strided and dilated kernels run like dense ones. Long chains
+// are cut into pieces; a kernel adds one piece to a row of tiles.
 //
-//   result[point] = start + sum over (plane, depth tap, class of chains, piece of the chain, column tap, row
-//   tap) of weight[tap] * source[point * step + first + tap * tap_step]
+//   result[point] = start + sum over (plane, depth tap, chain, piece of the chain, column tap, row tap) of
+//                   weight[tap] * source[point * step + first + tap * tap_step]
 //
 // is one chain of fused multiply-adds in that order (two neighbouring column taps take turns where the columns'
 // step is 2 and their taps are neighbours), whatever the tile and its vectors. What lies outside of the source
@@ -45,41 +46,44 @@ struct DepthwiseAxis {
   }
 };
 
-// What the tiles of a plane of results share.
+// One piece of a chain, added to a row of tiles.
 template <class T>
-struct DepthwisePlane {
-  DepthwiseAxis depth, row, column;
-  std::int64_t classes;  // chains take every `classes`-th row tap
-  std::int64_t chain_taps, longer_classes;  // the first `longer_classes` have so many, the others one less
-  std::int64_t chain_step;       // source rows from accumulator to accumulator
-  std::ptrdiff_t chain_pitch;    // the same in elements
-  const T* source;               // the first plane
-  const T* weight;               // its tap 0
-  std::int64_t planes;           // that are summed
-  std::ptrdiff_t source_plane, weight_plane;
-  T start;
-};
-
-template <class T>
-struct DepthwiseTile {
-  std::int64_t depth, row, column;  // in the source, under tap 0 of lane 0 of the first accumulator
-  T* result;                        // of that lane
-  std::ptrdiff_t result_step;       // from accumulator to accumulator
-  std::int64_t row_begin, row_end;  // of the accumulators that are stored
-  std::int64_t columns;             // that are stored, at most `lanes`
+struct DepthwisePiece {
+  // The source's plane at the taps' depth; `extent` rows, or 0 where that depth lies outside.
+  const T* source;
+  std::int64_t extent;
+  std::ptrdiff_t pitch;
+  std::int64_t row;            // under the piece's first tap, of the first accumulator; may lie outside
+  std::int64_t chain_step;     // rows from accumulator to accumulator and from tap to tap
+  std::ptrdiff_t chain_pitch;  // the same in elements
+  const T* weight;             // the piece's first row tap, the first column tap
+  std::ptrdiff_t chain_weight_step, column_weight_step;
+  const DepthwiseAxis* column;
+  std::int64_t begin, end;            // points in a row
+  std::int64_t full_begin, full_end;  // those all of whose taps and rows lie in the source, with what is loaded beside
+  std::int64_t advance;               // points from tile to tile: `lanes`, or more where accumulators share a row
+  const T* start;                     // of every sum; null: what the result holds
+  T* result;                          // of point `begin` of the first accumulator
+  std::ptrdiff_t result_step;         // from accumulator to accumulator
+  std::int64_t row_begin, row_end;    // of the accumulators that exist
 };
 
 // Two heights of tiles.
 inline constexpr int depthwise_tile_rows[] = {8, 4};
 inline constexpr int depthwise_tile_heights = 2;
 
+// Row taps of a chain that are worked on together, of those that are left of it.
+constexpr int depthwise_chain_piece(std::int64_t left) {
+  constexpr int pieces[] = {0, 1, 2, 3, 4, 5, 3, 7, 4, 5, 5, 5};
+  return left < 12 ? pieces[left] : 7;
+}
+inline constexpr int depthwise_longest_piece = 7;
+
 template <class T>
 struct DepthwiseTileKernel {
   const char* name;  // f32_depthwise_stride1_avx512: type, family, columns' step, ISA
-  // `full` for tiles all of whose taps lie in the source, of `lanes` columns; null where `partial` serves those
-  // too. By height.
-  void (*full[depthwise_tile_heights])(const DepthwisePlane<T>&, const DepthwiseTile<T>&);
-  void (*partial[depthwise_tile_heights])(const DepthwisePlane<T>&, const DepthwiseTile<T>&);
+  // By height and row taps - 1; null for those that depthwise_chain_piece never gives.
+  void (*run[depthwise_tile_heights][depthwise_longest_piece])(const DepthwisePiece<T>&);
 };
 
 // Sums of one chain's row taps and some neighbouring column taps over a block of rows.
@@ -100,12 +104,6 @@ struct DepthwiseSums {
   std::ptrdiff_t sums_column, sums_row;
 };
 
-// Row taps of a chain that are worked on together, of those that are left of it.
-constexpr int depthwise_chain_piece(std::int64_t left) {
-  constexpr int pieces[] = {0, 1, 2, 3, 4, 5, 3, 7, 4, 5, 5, 5};
-  return left < 12 ? pieces[left] : 7;
-}
-inline constexpr int depthwise_longest_piece = 7;
 inline constexpr int depthwise_most_columns = 8;
 
 template <class T>
