@@ -235,6 +235,7 @@ class Depthwise final : public ConvAlgorithm {
       lattice.result_first += axes[axis].result_first * pitch[axis];
       lattice.result_step[axis] = axes[axis].result_step * pitch[axis];
     }
+    if (odd != nullptr) lattice.result_step[2] = 2;
 
     // Chains, as depthwise_kernels.h says; where so few points are alike that tiles would stay empty, each tap
     // is a chain of its own. This fixes the order of the sums and looks at the shape alone.

@@ -201,7 +201,7 @@ CONVNATIVE_INLINE void walk_down(typename Vec<T>::Reg (&sums)[Taps][Rows], const
   using Reg = typename V::Reg;
   const std::int64_t count = a.columns - column < V::lanes ? a.columns - column : V::lanes;
   const Columns<T, Step, Taps, Full> columns(
-      a.column, a.column.at(column) + a.column_tap * a.column.tap_step, count);
+      *a.column, a.column->at(column) + a.column_tap * a.column->tap_step, count);
   const typename V::Mask grad_mask = V::mask(first_lanes(count));
   const T* grad = a.grad_output + column;
   Reg g[Rows];
@@ -235,7 +235,8 @@ CONVNATIVE_INLINE void walk_down(typename Vec<T>::Reg (&sums)[Taps][Rows], const
 }
 
 template <class T, int Step, int Rows, int Taps>
-void sum_products(const DepthwiseSums<T>& a) {
+void sum_products(const DepthwiseSums<T>& block) {
+  const DepthwiseSums<T> a = block;
   using V = Vec<T>;
   constexpr std::int64_t lanes = V::lanes;
   typename V::Reg sums[Taps][Rows];
@@ -249,9 +250,9 @@ void sum_products(const DepthwiseSums<T>& a) {
     if constexpr (Step != 0) {
       // Pairs of taps are loaded whole.
       constexpr std::int64_t behind = Step == 2 ? 2 * lanes - 1 + (Taps - 1) / 2 * 2 : lanes - 1;
-      const std::int64_t first = a.column.at(column) + a.column_tap * a.column.tap_step;
-      const std::int64_t last = first + behind + (Step == 2 ? 0 : (Taps - 1) * a.column.tap_step);
-      full = a.columns - column >= lanes && first >= 0 && last < a.column.extent;
+      const std::int64_t first = a.column->at(column) + a.column_tap * a.column->tap_step;
+      const std::int64_t last = first + behind + (Step == 2 ? 0 : (Taps - 1) * a.column->tap_step);
+      full = a.columns - column >= lanes && first >= 0 && last < a.column->extent;
     }
     if (full)
       walk_down<T, Step, Step != 0, Rows, Taps>(sums, a, column);

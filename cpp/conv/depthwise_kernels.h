@@ -94,7 +94,7 @@ struct DepthwiseSums {
   std::int64_t rows, columns;        // of the block
   std::int64_t first_column, column_step;  // of the vectors
   const T* source;                   // the plane at the tap's depth; `extent` 0 where that lies outside
-  DepthwiseAxis column;
+  const DepthwiseAxis* column;
   std::int64_t row, extent;          // source row under the first tap of row 0; rows of the plane
   std::int64_t chain_step;           // source rows from row to row of the block, and from tap to tap
   std::ptrdiff_t pitch;
