@@ -36,7 +36,8 @@ constexpr ConvAlgorithmEntry entries[] = {
     {"im2col_gemm", grad_input, im2col_reason, true, never, never, make_im2col_gemm_grad_input},
     {"reference", grad_input, reference_reason, true, never, never, make_reference},
 
-    {"depthwise", grad_weight, depthwise_sums_reason, true, depthwise_why_not, never, make_depthwise_grad_weight},
+    {"depthwise", grad_weight, depthwise_sums_reason, true, depthwise_why_not, never,
+     make_depthwise_grad_weight},
     {"im2col_gemm", grad_weight, im2col_reason, true, never, never, make_im2col_gemm_grad_weight},
     {"reference", grad_weight, reference_reason, true, never, never, make_reference},
 };

@@ -19,6 +19,7 @@
 #include "base/parallel.h"
 #include "conv/algorithm.h"
 #include "conv/depthwise_kernels.h"
+#include "conv/epilogue.h"
 #include "conv/input_phases.h"
 
 namespace convnative {
@@ -36,8 +37,8 @@ constexpr std::int64_t most_task_macs = 1 << 24;
 // One axis of a lattice: where its points and taps lie in source, weight and result.
 struct Axis {
   DepthwiseAxis source;
-  std::int64_t weight_first;                 // tap 0 in the weights
-  std::int64_t result_first, result_step;    // in places of the result's axis
+  std::int64_t weight_first;               // tap 0 in the weights
+  std::int64_t result_first, result_step;  // in places of the result's axis
 };
 
 // Irrelevant distances may be as large as they like; they become 1.
@@ -60,10 +61,11 @@ Axis phase_axis(const ConvShape& s, std::size_t axis, const AxisPhase& p) {
   const std::int64_t stride = s.stride[axis], dilation = s.dilation[axis];
   const std::int64_t tap_step = p.taps == 1 ? 1 : p.step * dilation / stride;
   const std::int64_t first = (p.coordinate + s.pad_before[axis] - p.first * dilation) / stride;
-  return normalized({{s.output[axis], p.points, 1, first - (p.taps - 1) * tap_step, p.taps, tap_step, 0, -p.step},
-                     p.first + (p.taps - 1) * p.step,
-                     p.coordinate,
-                     stride});
+  return normalized(
+      {{s.output[axis], p.points, 1, first - (p.taps - 1) * tap_step, p.taps, tap_step, 0, -p.step},
+       p.first + (p.taps - 1) * p.step,
+       p.coordinate,
+       stride});
 }
 
 // Points of one axis cut into tiles of the two heights; the last tile reaches back where it can.
@@ -92,6 +94,7 @@ class Depthwise final : public ConvAlgorithm {
       : shape_(problem.shape),
         forward_(problem.operation == ConvOperation::forward),
         kernels_(depthwise_kernels<T>(problem.isa)),
+        epilogue_(problem),
         threads_(problem.threads),
         multiplier_(shape_.out_channels_per_group()) {}
 
@@ -100,18 +103,24 @@ class Depthwise final : public ConvAlgorithm {
     DepthwiseAxis column{};
     column.step = forward_ ? shape_.stride[2] : 1;
     column.tap_step = shape_.dilation[2];
-    return kernels_.tiles[depthwise_columns_kind(column)].name;
+    return kernels_.tiles[depthwise_columns(column)].name;
   }
 
   std::size_t workspace_bytes() const override { return thread_bytes() * static_cast<std::size_t>(threads_); }
 
+  // Inputs that no tap reaches are nobody's tile.
+  bool fuses_epilogue() const override { return forward_; }
+
   void run(const ConvArrays& arrays, const void* /*packed*/, void* workspace) const override {
     if (shape_.batch == 0) return;
     if (forward_) {
-      run_lattice(arrays, workspace, {forward_axis(shape_, 0), forward_axis(shape_, 1), forward_axis(shape_, 2)});
+      run_lattice(arrays, workspace,
+                  {forward_axis(shape_, 0), forward_axis(shape_, 1), forward_axis(shape_, 2)});
       return;
     }
-    const auto phases = [&](std::size_t axis) { return AxisPhases(shape_, axis, shape_.pad_before[axis], shape_.input[axis]); };
+    const auto phases = [&](std::size_t axis) {
+      return AxisPhases(shape_, axis, shape_.pad_before[axis], shape_.input[axis]);
+    };
     const AxisPhases depths = phases(0), rows = phases(1), columns = phases(2);
     if (!depths.cover_all_inputs() || !rows.cover_all_inputs() || !columns.cover_all_inputs()) fill(arrays);
     depths.for_each([&](const AxisPhase& depth) {
@@ -121,12 +130,14 @@ class Depthwise final : public ConvAlgorithm {
           columns.for_each([&](const AxisPhase& column) {
             pair[static_cast<std::size_t>(column.coordinate)] = phase_axis(shape_, 2, column);
           });
-          run_lattice(arrays, workspace, {phase_axis(shape_, 0, depth), phase_axis(shape_, 1, row), pair[0]}, &pair[1]);
+          run_lattice(arrays, workspace, {phase_axis(shape_, 0, depth), phase_axis(shape_, 1, row), pair[0]},
+                      &pair[1]);
           return;
         }
         columns.for_each([&](const AxisPhase& column) {
-          run_lattice(arrays, workspace, {phase_axis(shape_, 0, depth), phase_axis(shape_, 1, row),
-                               phase_axis(shape_, 2, column)});
+          run_lattice(
+              arrays, workspace,
+              {phase_axis(shape_, 0, depth), phase_axis(shape_, 1, row), phase_axis(shape_, 2, column)});
         });
       });
     });
@@ -200,10 +211,11 @@ class Depthwise final : public ConvAlgorithm {
   }
 
   Columns columns_of(const Axis& axis) const {
-    Columns columns{axis.source, 0, 0, &kernels_.tiles[depthwise_columns_kind(axis.source)], axis.weight_first};
+    Columns columns{axis.source, 0, 0, &kernels_.tiles[depthwise_columns(axis.source)], axis.weight_first};
     DepthwiseAxis& column = columns.axis;
     // Neighbouring taps are loaded in pairs where the step is 2: the last may have a neighbour too many.
-    const std::int64_t behind = (column.taps - 1) * column.tap_step + (column.step == 2 ? column.taps % 2 : 0);
+    const std::int64_t behind =
+        (column.taps - 1) * column.tap_step + (column.step == 2 ? column.taps % 2 : 0);
     const std::int64_t last = column.extent - 1 - behind - column.first;
     if (column.points > 1 && last >= 0) {
       columns.full_begin = column.first >= 0 ? 0 : (-column.first - 1) / column.step + 1;
@@ -246,16 +258,18 @@ class Depthwise final : public ConvAlgorithm {
     lattice.classes = chains ? std::min(row.step / common, row.taps) : row.taps;
     lattice.chain_step = lattice.row_shift * row.step;
     const DepthwiseAxis& column = lattice.columns[0].axis;
-    lattice.along_columns = row.points == 1 && lattice.result_step[2] == 1 && depthwise_columns_kind(column) < 2;
+    lattice.along_columns = row.points == 1 && lattice.result_step[2] == 1 && lattice.columns[0].kernel->full;
 
-    const std::int64_t column_macs = shape_.taps() * lattice.planes * std::min<std::int64_t>(tallest, row.points);
+    const std::int64_t column_macs =
+        shape_.taps() * lattice.planes * std::min<std::int64_t>(tallest, row.points);
     lattice.column_block = column_block(column_macs);
     lattice.blocks = ceil_div(column.points, lattice.column_block);
     const std::int64_t more = row.points % lattice.row_shift, fewest = row.points / lattice.row_shift;
     lattice.units = lattice.depth.points * lattice.blocks *
                     (more * tiles_of(fewest + 1) + (lattice.row_shift - more) * tiles_of(fewest));
 
-    const std::int64_t total = shape_.batch * (forward_ ? shape_.out_channels : shape_.in_channels) * lattice.units;
+    const std::int64_t total =
+        shape_.batch * (forward_ ? shape_.out_channels : shape_.in_channels) * lattice.units;
     const std::int64_t unit_macs = std::min(lattice.column_block, column.points) * column_macs;
     const std::int64_t least = ceil_div(least_task_macs, unit_macs);
     const std::int64_t per_task =
@@ -296,7 +310,8 @@ class Depthwise final : public ConvAlgorithm {
                     source_index * (forward_ ? shape_.input_plane() : shape_.output_plane()),
                 static_cast<const T*>(arrays.weight) + channel * lattice.planes * shape_.taps(), start};
     T* const result = static_cast<T*>(arrays.result) +
-                      index * (forward_ ? shape_.output_plane() : shape_.input_plane()) + lattice.result_first;
+                      index * (forward_ ? shape_.output_plane() : shape_.input_plane()) +
+                      lattice.result_first;
 
     for (Unit unit(lattice, first); count > 0; --count, unit.step(lattice)) {
       const RowTile tile = row_tile(unit.points, unit.tile);
@@ -307,6 +322,9 @@ class Depthwise final : public ConvAlgorithm {
       const std::ptrdiff_t row_step = lattice.row_shift * lattice.result_step[1];
       if (lattice.result_step[2] == 1) {
         run_row(lattice, plane, lattice.columns[0], unit, tile, begin, end, target + begin, row_step);
+        if (fuses_epilogue() && epilogue_.wanted(arrays))
+          for (std::int64_t i = tile.begin; i < tile.end; ++i)
+            epilogue_.finish(arrays, target + i * row_step + begin, end - begin);
         continue;
       }
       T* const odd_buffer = buffer + tallest * buffer_columns;
@@ -316,8 +334,8 @@ class Depthwise final : public ConvAlgorithm {
         run_row(lattice, plane, lattice.columns[1], unit, tile, begin, odd_end, odd_buffer, buffer_columns);
       for (std::int64_t i = tile.begin; i < tile.end; ++i)
         spread(buffer + i * buffer_columns, end - begin, odd_buffer + i * buffer_columns,
-               std::max<std::int64_t>(odd_end - begin, 0), target + i * row_step + begin * lattice.result_step[2],
-               lattice.result_step[2]);
+               std::max<std::int64_t>(odd_end - begin, 0),
+               target + i * row_step + begin * lattice.result_step[2], lattice.result_step[2]);
     }
   }
 
@@ -327,7 +345,8 @@ class Depthwise final : public ConvAlgorithm {
 
   // All pieces of the columns [begin, end) of one row of tiles.
   void run_row(const Lattice& lattice, const Plane& plane, const Columns& columns, const Unit& unit,
-               const RowTile& tile, std::int64_t begin, std::int64_t end, T* result, std::ptrdiff_t row_step) const {
+               const RowTile& tile, std::int64_t begin, std::int64_t end, T* result,
+               std::ptrdiff_t row_step) const {
     const DepthwiseAxis &depth = lattice.depth, &row = lattice.row;
     const std::int64_t rows = depthwise_tile_rows[tile.height];
     const std::int64_t first_row = row.at(unit.residue + tile.first * lattice.row_shift);
@@ -345,6 +364,7 @@ class Depthwise final : public ConvAlgorithm {
     piece.result_step = row_step;
     piece.row_begin = tile.begin, piece.row_end = tile.end;
     const std::ptrdiff_t source_plane = depth.extent * depth.pitch;
+    const DepthwiseColumns kind = depthwise_columns(columns.axis);
 
     for (std::int64_t k = 0; k < lattice.planes; ++k) {
       const T* const source = plane.source + k * source_plane;
@@ -356,7 +376,7 @@ class Depthwise final : public ConvAlgorithm {
         piece.extent = exists ? row.extent : 0;
         for (std::int64_t c = 0; c < lattice.classes; ++c)
           for (std::int64_t tap = c; tap < row.taps;) {
-            const int taps = depthwise_chain_piece((row.taps - 1 - tap) / lattice.classes + 1);
+            const int taps = depthwise_chain_piece(kind, (row.taps - 1 - tap) / lattice.classes + 1);
             piece.row = first_row + tap * row.tap_step;
             piece.weight = weight + d * depth.weight_step + tap * row.weight_step;
             if (lattice.along_columns) {
@@ -379,7 +399,10 @@ class Depthwise final : public ConvAlgorithm {
   void run_along_columns(const Columns& columns, const DepthwisePiece<T>& whole) const {
     const bool exists = whole.row >= 0 && whole.row < whole.extent;
     const std::int64_t advance = tallest * kernels_.lanes;
-    const std::int64_t first = std::min(ceil_div(std::max(columns.full_begin, whole.begin) - whole.begin, kernels_.lanes) * kernels_.lanes + whole.begin, whole.end);
+    const std::int64_t first = std::min(
+        ceil_div(std::max(columns.full_begin, whole.begin) - whole.begin, kernels_.lanes) * kernels_.lanes +
+            whole.begin,
+        whole.end);
     const std::int64_t count =
         exists ? std::max<std::int64_t>(std::min(columns.full_end, whole.end) - first, 0) / advance : 0;
     const auto run = [&](DepthwisePiece<T> part, std::int64_t begin, std::int64_t end, int height) {
@@ -415,6 +438,7 @@ class Depthwise final : public ConvAlgorithm {
   ConvShape shape_;
   bool forward_;
   const DepthwiseKernels<T>& kernels_;
+  Epilogue<T> epilogue_;
   int threads_;
   std::int64_t multiplier_;
 };

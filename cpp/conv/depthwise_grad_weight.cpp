@@ -51,13 +51,19 @@ class DepthwiseGradWeight final : public ConvAlgorithm {
   explicit DepthwiseGradWeight(const ConvProblem& problem)
       : shape_(problem.shape), kernels_(depthwise_kernels<T>(problem.isa)), threads_(problem.threads) {
     for (std::size_t axis = 0; axis < max_axes; ++axis) {
-      axes_[axis] = {shape_.input[axis],      shape_.output[axis], shape_.stride[axis],
-                     -shape_.pad_before[axis], shape_.kernel[axis], shape_.dilation[axis], 1, 1};
+      axes_[axis] = {shape_.input[axis],
+                     shape_.output[axis],
+                     shape_.stride[axis],
+                     -shape_.pad_before[axis],
+                     shape_.kernel[axis],
+                     shape_.dilation[axis],
+                     1,
+                     1};
       // Irrelevant distances may be as large as they like.
       if (axes_[axis].points == 1) axes_[axis].step = 1;
       if (axes_[axis].taps == 1) axes_[axis].tap_step = 1;
     }
-    kind_ = depthwise_columns_kind(axes_[2]);
+    kind_ = depthwise_columns(axes_[2]);
 
     // As in the forward: rows that are row_shift apart share what they load, and every `classes`-th tap.
     const DepthwiseAxis& row = axes_[1];
@@ -74,8 +80,9 @@ class DepthwiseGradWeight final : public ConvAlgorithm {
 
     const std::int64_t channels = shape_.out_channels, taps = shape_.taps();
     const std::int64_t channel_macs = shape_.macs() / channels;
-    const std::int64_t wanted = std::max(std::min(ceil_div(enough_channels, channels), channel_macs / least_part_macs),
-                                         channel_macs / taps / most_macs_per_lane);
+    const std::int64_t wanted =
+        std::max(std::min(ceil_div(enough_channels, channels), channel_macs / least_part_macs),
+                 channel_macs / taps / most_macs_per_lane);
     const std::int64_t fitting = most_part_bytes / std::int64_t{sizeof(double)} / taps / channels;
     parts_ = std::max<std::int64_t>(std::min({wanted, fitting, blocks_}), 1);
   }
@@ -134,7 +141,7 @@ class DepthwiseGradWeight final : public ConvAlgorithm {
   void for_each_group(Body body) const {
     for (std::int64_t c = 0; c < classes_; ++c)
       for (std::int64_t row = c; row < axes_[1].taps;) {
-        const int rows = depthwise_chain_piece((axes_[1].taps - 1 - row) / classes_ + 1);
+        const int rows = depthwise_chain_piece(kind_, (axes_[1].taps - 1 - row) / classes_ + 1);
         for (std::int64_t column = 0; column < axes_[2].taps;) {
           const int columns = columns_beside(rows, axes_[2].taps - column);
           if (body(Group{0, row, column, rows, columns})) return;
@@ -192,14 +199,14 @@ class DepthwiseGradWeight final : public ConvAlgorithm {
         const std::int64_t image = plane / depth.points, point = plane % depth.points;
         const std::int64_t at = depth.at(point) + group.depth * depth.tap_step;
         const bool exists = at >= 0 && at < depth.extent;
-        block.source = static_cast<const T*>(arrays.input) +
-                       (image * shape_.in_channels + channel / shape_.out_channels_per_group()) * shape_.input_plane() +
-                       (exists ? at * source_plane : 0);
+        block.source =
+            static_cast<const T*>(arrays.input) +
+            (image * shape_.in_channels + channel / shape_.out_channels_per_group()) * shape_.input_plane() +
+            (exists ? at * source_plane : 0);
         block.extent = exists ? row.extent : 0;
-        const T* const grad_output =
-            static_cast<const T*>(arrays.grad_output) +
-            (image * shape_.out_channels + channel) * shape_.output_plane() +
-            point * shape_.output[1] * shape_.output[2];
+        const T* const grad_output = static_cast<const T*>(arrays.grad_output) +
+                                     (image * shape_.out_channels + channel) * shape_.output_plane() +
+                                     point * shape_.output[1] * shape_.output[2];
         for (; left < count && done < last; ++left, ++done) {
           const std::int64_t begin = left * block_rows_, output_row = residue + begin * row_shift_;
           block.rows = std::min(block_rows_, points - begin);
@@ -219,7 +226,8 @@ class DepthwiseGradWeight final : public ConvAlgorithm {
         const T* const lanes = sums + (s * group.rows + r) * wide<T>;
         double sum = 0;
         for (std::int64_t lane = 0; lane < wide<T>; ++lane) sum += static_cast<double>(lanes[lane]);
-        const std::int64_t tap = (group.depth * row.taps + group.row + r * classes_) * axes_[2].taps + group.column + s;
+        const std::int64_t tap =
+            (group.depth * row.taps + group.row + r * classes_) * axes_[2].taps + group.column + s;
         if (parts_ == 1)
           store(arrays, channel, tap, sum);
         else
@@ -241,9 +249,11 @@ class DepthwiseGradWeight final : public ConvAlgorithm {
     };
     double sum = 0;
     for (std::int64_t image = 0; image < shape_.batch; ++image) {
-      const T* const input = static_cast<const T*>(arrays.input) +
-                             (image * shape_.in_channels + channel / shape_.out_channels_per_group()) * shape_.input_plane();
-      const T* grad = static_cast<const T*>(arrays.grad_output) + (image * shape_.out_channels + channel) * shape_.output_plane();
+      const T* const input =
+          static_cast<const T*>(arrays.input) +
+          (image * shape_.in_channels + channel / shape_.out_channels_per_group()) * shape_.input_plane();
+      const T* grad = static_cast<const T*>(arrays.grad_output) +
+                      (image * shape_.out_channels + channel) * shape_.output_plane();
       for (std::int64_t d = 0; d < shape_.output[0]; ++d)
         for (std::int64_t r = 0; r < shape_.output[1]; ++r)
           for (std::int64_t c = 0; c < shape_.output[2]; ++c, ++grad) {
@@ -262,7 +272,7 @@ class DepthwiseGradWeight final : public ConvAlgorithm {
   const DepthwiseKernels<T>& kernels_;
   int threads_;
   std::array<DepthwiseAxis, max_axes> axes_;
-  int kind_;
+  DepthwiseColumns kind_;
   std::int64_t row_shift_, classes_;
   std::int64_t block_rows_, plane_blocks_;
   std::int64_t blocks_, parts_;

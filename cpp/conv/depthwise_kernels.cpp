@@ -19,6 +19,13 @@ CONVNATIVE_INLINE void conceal(std::uint64_t& value) {
   asm volatile("" : "+r"(value));
 }
 
+// What goes lane by lane on some level or other is worth a call: in line it would make up half of the library.
+template <class T>
+__attribute__((noinline)) typename Vec<T>::Reg load_lanes(typename Vec<T>::Mask mask, const T* p,
+                                                          std::ptrdiff_t step) {
+  return Vec<T>::gather(Vec<T>::zero(), mask, p, step);
+}
+
 // The columns under some neighbouring taps of one vector of points, `at` the first tap of lane 0. Step is 1, 2
 // for neighbouring taps that share their loads, or 0 for one known at run time. `Full`: all of them lie in the
 // source.
@@ -75,7 +82,9 @@ struct Columns {
  private:
   CONVNATIVE_INLINE Reg load_one(const T* row, int i) const {
     if constexpr (Full) return V::load(row + offset[i]);
-    if constexpr (Step == 0) return V::gather(V::zero(), mask[i], row + offset[i], step);
+    if constexpr (Step == 0) return load_lanes(mask[i], row + offset[i], step);
+    if constexpr (CONVNATIVE_ISA_LEVEL == CONVNATIVE_ISA_baseline)
+      return load_lanes(mask[i], row + offset[i], 1);
     return V::load(mask[i], row + offset[i]);
   }
 };
@@ -200,8 +209,8 @@ CONVNATIVE_INLINE void walk_down(typename Vec<T>::Reg (&sums)[Taps][Rows], const
   using V = Vec<T>;
   using Reg = typename V::Reg;
   const std::int64_t count = a.columns - column < V::lanes ? a.columns - column : V::lanes;
-  const Columns<T, Step, Taps, Full> columns(
-      *a.column, a.column->at(column) + a.column_tap * a.column->tap_step, count);
+  const Columns<T, Step, Taps, Full> columns(*a.column,
+                                             a.column->at(column) + a.column_tap * a.column->tap_step, count);
   const typename V::Mask grad_mask = V::mask(first_lanes(count));
   const T* grad = a.grad_output + column;
   Reg g[Rows];
@@ -271,15 +280,30 @@ void sum_products(const DepthwiseSums<T>& block) {
 
 // What fits the registers beside Rows of grad_output and one of the source.
 constexpr int most_sums = CONVNATIVE_ISA_LEVEL == CONVNATIVE_ISA_avx512 ? 21 : 10;
+// Without shuffles of its own the baseline gathers.
+constexpr int paired_step = CONVNATIVE_ISA_LEVEL == CONVNATIVE_ISA_baseline ? 0 : 2;
+
+// Whether depthwise_chain_piece ever asks for it.
+constexpr bool is_piece(int step, int rows) {
+  return step == 1 ? rows != 6 : rows <= 3;
+}
 // Beyond these more taps save few loads.
 constexpr int most_taps(int step, int rows) {
-  return step == 0 ? 1 : rows == 1 ? depthwise_most_columns : 3;
+  return step == 0 ? 1 : rows > 1 ? 3 : step == 1 ? depthwise_most_columns : 4;
 }
 
 template <class T, int Step, int Rows, int Taps>
 constexpr typename DepthwiseKernels<T>::Sums sums_kernel() {
-  if constexpr (Rows * Taps <= most_sums && Taps <= most_taps(Step, Rows) && Rows != 6)
+  if constexpr (is_piece(Step, Rows) && Rows * Taps <= most_sums && Taps <= most_taps(Step, Rows))
     return sum_products<T, Step, Rows, Taps>;
+  else
+    return nullptr;
+}
+
+template <class T, int Step, int Height, int Rows>
+constexpr auto piece_kernel() -> void (*)(const DepthwisePiece<T>&) {
+  if constexpr (is_piece(Step, Rows))
+    return add_piece<T, Step, Height, Rows>;
   else
     return nullptr;
 }
@@ -294,25 +318,32 @@ constexpr typename DepthwiseKernels<T>::Sums sums_kernel() {
    CONVNATIVE_SUMS_ROW(T, step, 4), CONVNATIVE_SUMS_ROW(T, step, 5), CONVNATIVE_SUMS_ROW(T, step, 6), \
    CONVNATIVE_SUMS_ROW(T, step, 7)}
 
-#define CONVNATIVE_PIECES(T, step, height)                                                     \
-  {add_piece<T, step, height, 1>, add_piece<T, step, height, 2>, add_piece<T, step, height, 3>, \
-   add_piece<T, step, height, 4>, add_piece<T, step, height, 5>, nullptr,                       \
-   add_piece<T, step, height, 7>}
+#define CONVNATIVE_PIECES(T, step, height)                                    \
+  {                                                                           \
+      piece_kernel<T, step, height, 1>(), piece_kernel<T, step, height, 2>(), \
+      piece_kernel<T, step, height, 3>(), piece_kernel<T, step, height, 4>(), \
+      piece_kernel<T, step, height, 5>(), nullptr,                            \
+      piece_kernel<T, step, height, 7>()}
 
-#define CONVNATIVE_TILES(T, type, label, step)       \
-  {type "_depthwise_" label "_" CONVNATIVE_ISA_NAME, \
-   {CONVNATIVE_PIECES(T, step, depthwise_tile_rows[0]), CONVNATIVE_PIECES(T, step, depthwise_tile_rows[1])}}
+#define CONVNATIVE_TILES(T, type, label, step)                                                               \
+  {                                                                                                          \
+    type "_depthwise_" label "_" CONVNATIVE_ISA_NAME, step != 0, {                                           \
+      CONVNATIVE_PIECES(T, step, depthwise_tile_rows[0]), CONVNATIVE_PIECES(T, step, depthwise_tile_rows[1]) \
+    }                                                                                                        \
+  }
 
-#define CONVNATIVE_DEPTHWISE_KERNELS(T, type)                                         \
-  {Isa::CONVNATIVE_ISA,                                                               \
-   Vec<T>::lanes,                                                                     \
-   {CONVNATIVE_TILES(T, type, "stride1", 1), CONVNATIVE_TILES(T, type, "stride2", 2), \
-    CONVNATIVE_TILES(T, type, "strided", 0)},                                         \
-   interleave_columns<T>,                                                             \
-   {CONVNATIVE_SUMS(T, 1), CONVNATIVE_SUMS(T, 2), CONVNATIVE_SUMS(T, 0)},             \
-   {type "_depthwise_sums_stride1_" CONVNATIVE_ISA_NAME,                              \
-    type "_depthwise_sums_stride2_" CONVNATIVE_ISA_NAME,                              \
-    type "_depthwise_sums_strided_" CONVNATIVE_ISA_NAME}}
+#define CONVNATIVE_DEPTHWISE_KERNELS(T, type)                                                        \
+  {                                                                                                  \
+    Isa::CONVNATIVE_ISA, Vec<T>::lanes,                                                              \
+        {CONVNATIVE_TILES(T, type, "stride1", 1), CONVNATIVE_TILES(T, type, "stride2", paired_step), \
+         CONVNATIVE_TILES(T, type, "strided", 0)},                                                   \
+        interleave_columns<T>,                                                                       \
+        {CONVNATIVE_SUMS(T, 1), CONVNATIVE_SUMS(T, paired_step), CONVNATIVE_SUMS(T, 0)}, {           \
+      type "_depthwise_sums_stride1_" CONVNATIVE_ISA_NAME,                                           \
+          type "_depthwise_sums_stride2_" CONVNATIVE_ISA_NAME,                                       \
+          type "_depthwise_sums_strided_" CONVNATIVE_ISA_NAME                                        \
+    }                                                                                                \
+  }
 
 }  // namespace
 
