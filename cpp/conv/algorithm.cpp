@@ -14,12 +14,17 @@ constexpr const char* winograd_2x2_reason =
     "Winograd in tiles of 2 x 2: 16 multiplications of 36 with 3 x 3 taps, 36 of 100 with 5 x 5";
 constexpr const char* direct_strip_reason =
     "direct on strips of rows: every element of the input is copied once, few channels fill whole tiles";
+constexpr const char* depthwise_reason =
+    "depthwise: planes are correlated where they lie, each source row loaded once for all taps of a column";
+constexpr const char* depthwise_sums_reason =
+    "depthwise: the sums of many taps stay in registers while planes are read once";
 constexpr const char* im2col_reason =
     "implicit im2col: one dense matrix product, patches packed on the fly, serves every shape";
 constexpr const char* reference_reason = "the definition, summed in float64: the yardstick for all others";
 
 using enum ConvOperation;
 constexpr ConvAlgorithmEntry entries[] = {
+    {"depthwise", forward, depthwise_reason, true, depthwise_why_not, never, make_depthwise},
     {"winograd_4x4", forward, winograd_4x4_reason, false, winograd_4x4_why_not, winograd_4x4_why_slower,
      make_winograd_4x4},
     {"winograd_2x2", forward, winograd_2x2_reason, false, winograd_why_not, winograd_2x2_why_slower,
@@ -29,6 +34,7 @@ constexpr ConvAlgorithmEntry entries[] = {
     {"im2col_gemm", forward, im2col_reason, true, never, never, make_im2col_gemm_forward},
     {"reference", forward, reference_reason, true, never, never, make_reference},
 
+    {"depthwise", grad_input, depthwise_reason, true, depthwise_why_not, never, make_depthwise},
     {"winograd_4x4", grad_input, winograd_4x4_reason, false, winograd_4x4_why_not, winograd_4x4_why_slower,
      make_winograd_4x4},
     {"winograd_2x2", grad_input, winograd_2x2_reason, false, winograd_why_not, winograd_2x2_why_slower,
@@ -38,6 +44,8 @@ constexpr ConvAlgorithmEntry entries[] = {
     {"im2col_gemm", grad_input, im2col_reason, true, never, never, make_im2col_gemm_grad_input},
     {"reference", grad_input, reference_reason, true, never, never, make_reference},
 
+    {"depthwise", grad_weight, depthwise_sums_reason, true, depthwise_why_not, never,
+     make_depthwise_grad_weight},
     {"winograd_4x4", grad_weight, winograd_4x4_reason, false, winograd_4x4_grad_weight_why_not,
      winograd_4x4_grad_weight_why_slower, make_winograd_4x4_grad_weight},
     {"winograd_2x2", grad_weight, winograd_2x2_reason, false, winograd_why_not,

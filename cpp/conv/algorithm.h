@@ -61,6 +61,9 @@ const char* direct_strip_why_slower(const ConvProblem&);
 // Of one core, roughly; for problems to which it applies.
 double direct_strip_cycles(const ConvProblem&);
 std::shared_ptr<const ConvAlgorithm> make_direct_strip(const ConvProblem&);
+const char* depthwise_why_not(const ConvProblem&);
+std::shared_ptr<const ConvAlgorithm> make_depthwise(const ConvProblem&);
+std::shared_ptr<const ConvAlgorithm> make_depthwise_grad_weight(const ConvProblem&);
 
 const char* winograd_why_not(const ConvProblem&);
 const char* winograd_4x4_why_not(const ConvProblem&);
