@@ -15,7 +15,7 @@
 //   argmax  result[column - begin] = where the last NaN, else the first maximum is, as an offset from
 //           d = r = s = 0; -1 for an empty window. Every offset must fit PoolIndex<T>.
 //
-// * Only elements under a window are read, no alignment is required, `pad` may be negative.
+// * Only elements of the rows are read, no alignment is required, `pad` may be negative.
 // * A row of the table serves one stride, `stride`, or every stride where that is 0.
 // * The bits of a result do not depend on the level.
 //

@@ -55,6 +55,25 @@ CONVNATIVE_INLINE typename Vec<T>::Mask lane_mask(std::int64_t begin, std::int64
   return Vec<T>::mask(begin < end ? first_lanes(end) & ~first_lanes(begin) : 0);
 }
 
+template <class Reg, int... Lane>
+CONVNATIVE_INLINE Reg every_other(Reg low, Reg high, std::integer_sequence<int, Lane...>) {
+  return __builtin_shufflevector(low, high, 2 * Lane...);
+}
+template <class Reg, int... Lane>
+CONVNATIVE_INLINE Reg every_other_odd(Reg low, Reg high, std::integer_sequence<int, Lane...>) {
+  return __builtin_shufflevector(low, high, (2 * Lane + 1)...);
+}
+
+// Elements 0, 2, 4 ... and 1, 3, 5 ... of two vectors in a row.
+template <class T>
+CONVNATIVE_INLINE typename Vec<T>::Reg even_elements(typename Vec<T>::Reg low, typename Vec<T>::Reg high) {
+  return every_other(low, high, std::make_integer_sequence<int, Vec<T>::lanes>{});
+}
+template <class T>
+CONVNATIVE_INLINE typename Vec<T>::Reg odd_elements(typename Vec<T>::Reg low, typename Vec<T>::Reg high) {
+  return every_other_odd(low, high, std::make_integer_sequence<int, Vec<T>::lanes>{});
+}
+
 template <class T, int Stride>
 struct StridedLoad;
 
@@ -79,14 +98,18 @@ struct StridedLoad<T, 2> {
   static constexpr int lanes = V::lanes;
 
   static CONVNATIVE_INLINE Reg all(const T* p, std::ptrdiff_t) {
-    return sort(V::load(p), V::load(p + lanes - 1), std::make_integer_sequence<int, lanes>{});
+    return sort(V::load(p), V::load(p + lanes - 1));
+  }
+  // From elements 0 to lanes - 1 and lanes - 1 to 2 lanes - 2.
+  static CONVNATIVE_INLINE Reg sort(Reg low, Reg high) {
+    return sort(low, high, std::make_integer_sequence<int, lanes>{});
   }
   static CONVNATIVE_INLINE Reg range(Reg off, std::int64_t begin, std::int64_t end, const T* p,
                                      std::ptrdiff_t) {
     const std::int64_t first = 2 * begin, last = 2 * end - 1;
     const Reg low = V::load(lane_mask<T>(first, last), p);
     const Reg high = V::load(lane_mask<T>(first - (lanes - 1), last - (lanes - 1)), p + lanes - 1);
-    const Reg sorted = sort(low, high, std::make_integer_sequence<int, lanes>{});
+    const Reg sorted = sort(low, high);
     return lane_flags<T>(begin, end) ? sorted : off;
   }
 
