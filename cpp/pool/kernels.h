@@ -26,6 +26,8 @@
 // first, row[start + i * stride + s * dilation] += values[i] for those i < count whose where[i] is
 // offset + s * dilation. Columns outside [0, width) are left alone. It serves strides 1 and 2.
 //
+// `interleave` sets result[2 i] = even[i] and result[2 i + 1] = odd[i] for i < count.
+//
 // Two kernels reduce `count` elements in a row, whatever their number, a third several rows at once:
 //
 //   sum_range  their sum in float64, in an order that `count` alone fixes
@@ -113,11 +115,14 @@ struct PoolKernels {
   void (*divide)(const PoolDivide<T>&);
   const char* sum_range_name;
   double (*sum_range)(const T* source, std::int64_t count);
+  const char* sum_rows_name;
   void (*sum_rows)(const T* source, std::int64_t depths, std::ptrdiff_t depth_step, std::int64_t rows,
                    std::ptrdiff_t row_step, std::int64_t count, double* sums);
   const char* max_range_name;
   T (*max_range)(const T* source, std::int64_t count);
+  const char* spread_maxima_name;
   void (*spread_maxima)(const PoolMaxima<T>&);
+  void (*interleave)(const T* even, const T* odd, std::int64_t count, T* result);
 };
 
 template <class T>

@@ -217,10 +217,14 @@ void pool_row(const PoolRow<T>& row, typename Reduction::Result* result) {
   if constexpr (Stride > 0)
     if (columns.dilation == 1 && columns.kernel <= columns.width + lanes) {
       switch (columns.kernel) {
-        case 1: return pool_row_of<T, Stride, 1, Reduction>(row, result);
-        case 2: return pool_row_of<T, Stride, 2, Reduction>(row, result);
-        case 3: return pool_row_of<T, Stride, 3, Reduction>(row, result);
-        default: return pool_row_of<T, Stride, 0, Reduction>(row, result);
+        case 1:
+          return pool_row_of<T, Stride, 1, Reduction>(row, result);
+        case 2:
+          return pool_row_of<T, Stride, 2, Reduction>(row, result);
+        case 3:
+          return pool_row_of<T, Stride, 3, Reduction>(row, result);
+        default:
+          return pool_row_of<T, Stride, 0, Reduction>(row, result);
       }
     }
   const std::int64_t full_end = columns.full_end < row.end ? columns.full_end : row.end;

@@ -76,6 +76,22 @@ void spread_maxima(const PoolMaxima<T>& p) {
   }
 }
 
+template <class T>
+void interleave(const T* even, const T* odd, std::int64_t count, T* result) {
+  using V = Vec<T>;
+  constexpr auto lane = std::make_integer_sequence<int, V::lanes>{};
+  std::int64_t i = 0;
+  for (; i + V::lanes <= count; i += V::lanes) {
+    const typename V::Reg first = V::load(even + i), second = V::load(odd + i);
+    V::store(result + 2 * i, interleave_low(first, second, lane));
+    V::store(result + 2 * i + V::lanes, interleave_high(first, second, lane));
+  }
+  for (; i < count; ++i) {
+    result[2 * i] = even[i];
+    result[2 * i + 1] = odd[i];
+  }
+}
+
 }  // namespace
 }  // namespace CONVNATIVE_ISA
 }  // namespace convnative

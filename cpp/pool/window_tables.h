@@ -109,8 +109,7 @@ struct RangeMaximum {
 template <class T>
 std::int64_t argmax(const PoolKernels<T>& kernels, const T* plane, const WindowRanges& window) {
   RangeMaximum<T> best;
-  window.for_each(
-      [&](std::int64_t first, std::int64_t count) { best.take(kernels, plane, first, count); });
+  window.for_each([&](std::int64_t first, std::int64_t count) { best.take(kernels, plane, first, count); });
   return best.at;
 }
 
