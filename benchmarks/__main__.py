@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import report
-from .cases import COMMANDS, Case
+from .cases import COMMANDS, UNITS, random_case
 from .harness import REST_SECONDS, TOLERANCE, Worker, compare, measure
 from .peers import PEERS
 from .shapes import select
@@ -48,7 +48,7 @@ def arguments() -> argparse.Namespace:
     for path in options.python.values():
         if shutil.which(path) is None:
             parser.error(f"--python: expected PEER=PATH of an interpreter, received {path!r}")
-    if not select(options.shapes):
+    if not select(options.shapes, COMMANDS[options.command][0]):
         parser.error(f"--shapes: expected all, required or part of a label, received {options.shapes!r}")
     return options
 
@@ -57,9 +57,10 @@ def run(options: argparse.Namespace, workers: Mapping[str, Worker]) -> list[dict
     """Measure case by case, print each row when it is known, and return everything."""
     rng, results = np.random.default_rng(), []
     print(report.header(workers), flush=True)
-    for shape in select(options.shapes):
-        for operation in COMMANDS[options.command]:
-            case = Case.random(shape, operation, rng)
+    rows, operations = COMMANDS[options.command]
+    for shape in select(options.shapes, rows):
+        for operation in operations:
+            case = random_case(shape, operation, rng)
             with tempfile.TemporaryDirectory() as folder:
                 measurements = measure(case, workers, options.rounds, Path(folder))
             verdict = compare(measurements)
@@ -71,7 +72,7 @@ def run(options: argparse.Namespace, workers: Mapping[str, Worker]) -> list[dict
                 {
                     "shape": asdict(shape),
                     "operation": operation,
-                    "flops": shape.flops,
+                    "work": case.work,
                     "peers": {name: asdict(measurement) for name, measurement in measurements.items()},
                     "verdict": asdict(verdict) if verdict else None,
                 }
@@ -84,6 +85,7 @@ def main() -> None:
     document = {
         **report.environment(),
         **{name: getattr(options, name) for name in ("command", "threads", "rounds")},
+        "unit": UNITS[options.command],
         "rest_seconds": REST_SECONDS,
         "tolerance": TOLERANCE,
     }

@@ -21,7 +21,7 @@ from .peers import OURS
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from .cases import Case
+    from .cases import Case, PoolCase
 
 ROOT = Path(__file__).resolve().parents[1]
 ROUND_SECONDS = 0.05
@@ -89,16 +89,13 @@ class Verdict:
     greatest: float
 
 
-def measure(case: Case, workers: Mapping[str, Worker], rounds: int, folder: Path) -> dict[str, Measurement]:
+def measure(
+    case: Case | PoolCase, workers: Mapping[str, Worker], rounds: int, folder: Path
+) -> dict[str, Measurement]:
     """Check every peer, then time those that are right, one after the other in each round."""
     data = folder / "case.npz"
-    np.savez(
-        data,
-        input=case.input,
-        weight=case.weight,
-        grad_output=case.grad_output,
-        expected=reference(case),
-    )
+    arrays = {name: value for name, value in vars(case).items() if isinstance(value, np.ndarray)}
+    np.savez(data, **arrays, expected=reference(case))
     measurements = {}
     for name, worker in workers.items():
         answer = worker.ask(load=asdict(case.shape), operation=case.operation, data=str(data))

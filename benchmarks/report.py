@@ -14,7 +14,7 @@ from .harness import ROOT
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from .cases import Case
+    from .cases import Case, PoolCase
     from .harness import Measurement, Verdict
 
 
@@ -29,7 +29,9 @@ def title(document: Mapping[str, Any]) -> str:
             lines.append(f"- {name} is left out: {versions['failure']}")
         else:
             lines.append(f"- {name}: {', '.join(' '.join(item) for item in versions.items())}")
-    return "\n".join([*lines, "", "GFLOP/s (max error / max|y|); ratio: time of the fastest peer / ours", ""])
+    return "\n".join(
+        [*lines, "", f"{document['unit']} (max error / max|y|); ratio: time of the fastest peer / ours", ""]
+    )
 
 
 def header(peers: Iterable[str]) -> str:
@@ -37,9 +39,9 @@ def header(peers: Iterable[str]) -> str:
     return f"{_row(names)}\n{_row(['---'] * len(names))}"
 
 
-def row(case: Case, measurements: Mapping[str, Measurement], verdict: Verdict | None) -> str:
+def row(case: Case | PoolCase, measurements: Mapping[str, Measurement], verdict: Verdict | None) -> str:
     """Speed of each peer, then the verdict."""
-    cells = [_cell(case.shape.flops, measurement) for measurement in measurements.values()]
+    cells = [_cell(case.work, measurement) for measurement in measurements.values()]
     end = ["–", "–", "–"]
     if verdict is not None:
         spread = f"{verdict.least:.2f} to {verdict.greatest:.2f}"
@@ -69,10 +71,10 @@ def _row(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _cell(flops: int, measurement: Measurement) -> str:
+def _cell(work: int, measurement: Measurement) -> str:
     if measurement.failure is not None:
         return "wrong" if measurement.failure.startswith("wrong") else "failed"
-    speed = flops / measurement.median / 1e9
+    speed = work / measurement.median / 1e9
     return f"{speed:.{0 if speed >= 100 else 2}f} ({measurement.max_error:.1e})"
 
 

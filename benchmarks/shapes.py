@@ -1,16 +1,36 @@
-"""The convolutions that are measured: one row each."""
+"""The convolutions and the pools that are measured: one row each."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 Pair = tuple[int, int]
 
 
+class Row:
+    """What the rows of every table have in common."""
+
+    name: str
+    batch: int
+    required: bool
+
+    @classmethod
+    def from_json(cls, fields: dict[str, Any]) -> Self:
+        """Undo `dataclasses.asdict` and JSON, which has no tuples."""
+        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()})
+
+    @property
+    def label(self) -> str:
+        return f"N={self.batch} {self.name}"
+
+
 @dataclass(frozen=True)
-class Shape:
+class Shape(Row):
     """One 2-D convolution. `required` marks the rows that every report holds."""
 
     name: str
@@ -25,16 +45,6 @@ class Shape:
     dilation: Pair = (1, 1)
     groups: int = 1
     required: bool = False
-
-    @classmethod
-    def from_json(cls, fields: dict[str, Any]) -> Shape:
-        """Undo `dataclasses.asdict` and JSON, which has no tuples."""
-        restored: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}
-        return cls(**restored)
-
-    @property
-    def label(self) -> str:
-        return f"N={self.batch} {self.name}"
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -113,10 +123,85 @@ SHAPES = (
 )
 
 
-def select(which: str) -> list[Shape]:
+@dataclass(frozen=True)
+class PoolShape(Row):
+    """
+    A pool: kind "max" or "avg" of windows at even distances, or, where it has an `output_size`, adaptive.
+
+    Stride 0 stands for that of the kernel.
+    """
+
+    name: str
+    batch: int
+    channels: int
+    sizes: tuple[int, ...]
+    kind: str
+    kernel: int = 0
+    stride: int = 0
+    padding: int = 0
+    output_size: int = 0
+    required: bool = False
+
+    @property
+    def axes(self) -> int:
+        return len(self.sizes)
+
+    @property
+    def step(self) -> int:
+        return self.stride or self.kernel
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        return self.batch, self.channels, *self.sizes
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        if self.output_size:
+            return self.batch, self.channels, *(self.output_size for _ in self.sizes)
+        sizes = ((size + 2 * self.padding - self.kernel) // self.step + 1 for size in self.sizes)
+        return self.batch, self.channels, *sizes
+
+
+POOL_SHAPES = (
+    PoolShape("max 3x3 s2 64 @112", 1, 64, (112, 112), "max", 3, 2, 1, required=True),
+    PoolShape("max 3x3 s2 64 @112", 8, 64, (112, 112), "max", 3, 2, 1),
+    PoolShape("max 3x3 s2 64 @112", 32, 64, (112, 112), "max", 3, 2, 1),
+    PoolShape("max 2x2 64 @224", 1, 64, (224, 224), "max", 2, required=True),
+    PoolShape("max 2x2 64 @224", 8, 64, (224, 224), "max", 2),
+    PoolShape("max 2x2 256 @56", 1, 256, (56, 56), "max", 2),
+    PoolShape("max 2x2 256 @56", 32, 256, (56, 56), "max", 2),
+    PoolShape("max 3x3 s1 192 @28", 1, 192, (28, 28), "max", 3, 1, 1),
+    PoolShape("max 3x3 s1 192 @28", 8, 192, (28, 28), "max", 3, 1, 1),
+    PoolShape("max 3x3 s2 256 @13", 8, 256, (13, 13), "max", 3, 2),
+    PoolShape("max 3x3 s2 96 @55", 1, 96, (55, 55), "max", 3, 2),
+    PoolShape("max 3x3 s2 64 @113", 8, 64, (113, 113), "max", 3, 2, 1),
+    PoolShape("max 3x3 s3 96 @55", 1, 96, (55, 55), "max", 3),
+    PoolShape("max 5x5 s1 256 @20", 1, 256, (20, 20), "max", 5, 1, 2),
+    PoolShape("max 2 1-D 128 @4096", 8, 128, (4096,), "max", 2),
+    PoolShape("max 2x2x2 64 @16x56x56", 1, 64, (16, 56, 56), "max", 2),
+    PoolShape("avg 2x2 256 @56", 1, 256, (56, 56), "avg", 2, required=True),
+    PoolShape("avg 2x2 256 @56", 8, 256, (56, 56), "avg", 2),
+    PoolShape("avg 2x2 512 @14", 32, 512, (14, 14), "avg", 2),
+    PoolShape("avg 3x3 s2 64 @112", 1, 64, (112, 112), "avg", 3, 2, 1),
+    PoolShape("avg 3x3 s2 64 @112", 8, 64, (112, 112), "avg", 3, 2, 1),
+    PoolShape("avg 3x3 s1 192 @35", 1, 192, (35, 35), "avg", 3, 1, 1),
+    PoolShape("avg 3x3 s1 192 @35", 8, 192, (35, 35), "avg", 3, 1, 1),
+    PoolShape("avg 5x5 s3 768 @17", 1, 768, (17, 17), "avg", 5, 3),
+    PoolShape("global avg 2048 @7", 1, 2048, (7, 7), "avg", output_size=1, required=True),
+    PoolShape("global avg 2048 @7", 32, 2048, (7, 7), "avg", output_size=1),
+    PoolShape("global avg 512 @14", 8, 512, (14, 14), "avg", output_size=1),
+    PoolShape("global max 2048 @7", 1, 2048, (7, 7), "max", output_size=1),
+    PoolShape("adaptive avg 6x6 256 @13", 1, 256, (13, 13), "avg", output_size=6),
+    PoolShape("adaptive avg 7x7 512 @14", 8, 512, (14, 14), "avg", output_size=7),
+    PoolShape("adaptive max 6x6 256 @13", 1, 256, (13, 13), "max", output_size=6),
+    PoolShape("max 2x2 1 @8", 1, 1, (8, 8), "max", 2),  # the cost of a call
+)
+
+
+def select(which: str, rows: Sequence[Row] = SHAPES) -> list[Any]:
     """Rows for "all", "required", or the part of a label."""
     if which == "all":
-        return list(SHAPES)
+        return list(rows)
     if which == "required":
-        return [shape for shape in SHAPES if shape.required]
-    return [shape for shape in SHAPES if which in shape.label]
+        return [row for row in rows if row.required]
+    return [row for row in rows if which in row.label]

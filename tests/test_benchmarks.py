@@ -40,6 +40,16 @@ def test_output_shape_is_that_of_conv2d(shapes):
     assert shape.output_shape == output.shape
 
 
+def test_output_shape_of_pools(shapes):
+    assert len({shape.label for shape in shapes.POOL_SHAPES}) == len(shapes.POOL_SHAPES)
+    for shape in shapes.POOL_SHAPES:
+        prefix = "adaptive_" if shape.output_size else ""
+        pool = getattr(F, f"{prefix}{shape.kind}_pool{shape.axes}d")
+        input = np.zeros((1, 1, *shape.sizes))
+        windows = (shape.output_size,) if shape.output_size else (shape.kernel, shape.step, shape.padding)
+        assert pool(input, *windows).shape[2:] == shape.output_shape[2:], shape
+
+
 def test_select(shapes):
     assert shapes.select("all") == list(shapes.SHAPES)
     required = [("3x3 64-64 @56", 1), ("3x3 64-64 @56", 16), ("3x3 256-256 @14", 1), ("3x3 256-256 @14", 16)]
@@ -48,11 +58,17 @@ def test_select(shapes):
 
 
 @pytest.mark.parametrize(
-    ("command", "operations"), [("layers", ["forward"]), ("backward", ["grad_input", "grad_weight"])]
+    ("command", "shape", "operations"),
+    [
+        ("layers", "1-1 @8", ["forward"]),
+        ("backward", "1-1 @8", ["grad_input", "grad_weight"]),
+        ("pooling", "2x2 1 @8", ["forward", "grad_input"]),
+        ("pooling", "avg 6x6", ["forward", "grad_input"]),
+    ],
 )
-def test_run(command, operations, tmp_path):
+def test_run(command, shape, operations, tmp_path):
     file = tmp_path / "result.json"
-    tiny = ["--peers=convnative", "--shapes=1-1 @8", "--rounds=1", "--threads=1"]
+    tiny = ["--peers=convnative", f"--shapes={shape}", "--rounds=1", "--threads=1"]
     process = run(command, *tiny, f"--json={file}")
     assert process.returncode == 0, process.stderr
     assert [line.split(" | ")[1] for line in process.stdout.splitlines()[-len(operations) :]] == operations

@@ -109,6 +109,22 @@ def test_long_sums_keep_their_digits():
     assert F.global_avg_pool(x).item() == 1.0
 
 
+def test_global_windows_longer_than_a_piece(dtype, isa):
+    """A plane is reduced in pieces: ties and NaNs on both sides of their seams."""
+    length = 3 * 2**16 + 5
+    x = np.zeros((4, 1, length), dtype)
+    x[0, 0, [2**16 - 1, 2**16, length - 1]] = 1
+    x[1, 0, [7, 2**17]] = np.nan
+    x[2] = -np.inf
+    x[3, 0] = generator("pieces").integers(-1000, 1000, length)
+    for threads in (1, 3):
+        _core.set_num_threads(threads)
+        maxima, indices = F.adaptive_max_pool1d(x, 1, True)
+        assert_same_bits(maxima.ravel(), np.array([1, np.nan, -np.inf, x[3].max()], dtype))
+        assert indices.ravel().tolist() == [2**16 - 1, 2**17, 0, int(x[3].argmax())]
+        assert_exact(F.global_avg_pool(x[3:]), x[3:].sum(2, dtype=np.float64, keepdims=True) / length, dtype)
+
+
 @given(size=st.integers(1, 40), outputs=st.integers(0, 60))
 @settings(max_examples=200)
 def test_adaptive_windows(size, outputs):
@@ -693,10 +709,10 @@ EXPLAINED = {
         "f32_sum_pool_row",
     ),
     "reference": (
-        lambda: cn.explain(F.avg_pool1d_grad_input, (1, 1, 6), (1, 1, 8), 2, 1, dilation=2),
+        lambda: cn.explain(F.lp_pool2d, (1, 8, 8), 2, 2, dilation=2),
         "plain loops",
     ),
-    "windows": (lambda: cn.explain(F.adaptive_avg_pool2d, np.ones((3, 8, 8)), 3), "f64_sum_range"),
+    "windows": (lambda: cn.explain(F.adaptive_avg_pool2d, np.ones((3, 8, 8)), 3), "f64_sum_rows"),
     "scatter": (lambda: cn.explain(F.max_unpool2d, (1, 3, 4, 4), (1, 3, 4, 4), 2), "plain loops"),
 }
 
@@ -719,6 +735,9 @@ def test_explain_gives_shapes_and_bytes():
     assert explanation["bytes_touched"] == 4 * 2 * 3 * (32 * 32 + 16 * 16)
     assert cn.explain(F.fractional_max_pool2d, (3, 9, 9), 2, 5)["output_shape"] == (3, 5, 5)
     assert cn.explain(F.max_pool2d_grad_input, (3, 4, 4), (3, 8, 8), 2)["operation"] == "max_pool_grad"
+    dilated = cn.explain(F.avg_pool1d_grad_input, (1, 1, 6), (1, 1, 8), 2, 1, dilation=2)
+    assert dilated["kernel"].startswith("f32_pool_spread_maxima")
+    assert cn.explain(F.global_avg_pool, (1, 3, 8, 8))["output_shape"] == (1, 3, 1, 1)
     assert cn.explain(F.lp_pool2d, (3, 8, 8), 2, 2, dtype=np.float64)["kernel"].startswith("f64_sum")
     with pytest.raises(TypeError, match=r"^dtype: "):
         cn.explain(F.max_pool2d_grad_input, np.ones((1, 2, 2), np.float32), np.ones((1, 4, 4)), 2)

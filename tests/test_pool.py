@@ -1,6 +1,6 @@
 """Max and average pooling, forward and gradient, against the definition: every result is exact."""
 
-from functools import cache
+from functools import cache, lru_cache
 from itertools import product
 
 import numpy as np
@@ -104,23 +104,32 @@ def shuffled(rng, shape):
 # -- max --------------------------------------------------------------------------------------
 
 
+@lru_cache(maxsize=4096)  # the cases of a test, which meets each on every level and in both types
+def max_reference(data, shape, geometry):
+    """Maxima, positions, a gradient and what comes of it, values and those picked."""
+    x, axes = np.frombuffer(data).reshape(shape), len(geometry[0])
+    expected, positions = reference._max_pool(x, *geometry, axes)
+    rng = generator((shape, geometry), "pool gradients")
+    g, values = small_integers(rng, expected.shape), small_integers(rng, shape)
+    grad = reference.max_pool_grad(x, g, *geometry, axes=axes)
+    picked = reference.max_pool_pick(x, values, *geometry, axes=axes)
+    return expected, positions, g, grad, values, picked
+
+
 def check_max(x, kernel, stride, padding, dilation, ceil_mode, dtype):
     """The forward, the gradient and the pick, bit for bit."""
     axes = len(kernel)
     x = x.astype(dtype)
     geometry = kernel, stride, padding, dilation, ceil_mode
-    expected, positions = reference._max_pool(x, *geometry, axes)
     context = (x.shape, geometry)
+    expected, positions, g, grad, values, picked = max_reference(x.astype(np.float64).tobytes(), *context)
+    expected = expected.astype(dtype)
     assert_same_bits(_core.max_pool_forward(axes, x, *geometry), expected, context)
-    rng = generator(context, "pool gradients")
-    g, values = small_integers(rng, expected.shape), small_integers(rng, x.shape)
-    grad = reference.max_pool_grad(x, g, *geometry, axes=axes)
     assert_exact(_core.max_pool_grad(axes, x, g.astype(dtype), *geometry), grad, dtype, context)
     maxima, indices = _core.max_pool_with_indices(axes, x, *geometry)
     assert_same_bits(maxima, expected, context)
     assert indices.dtype == np.int64
     np.testing.assert_array_equal(indices, positions)
-    picked = reference.max_pool_pick(x, values, *geometry, axes=axes)
     assert_exact(_core.max_pool_pick(axes, x, values.astype(dtype), *geometry), picked, dtype, context)
 
 
@@ -195,6 +204,19 @@ def test_a_window_between_all_elements_has_no_maximum(dtype, isa):
 # -- average ----------------------------------------------------------------------------------
 
 
+@lru_cache(maxsize=4096)
+def average_reference(shape, geometry, dilation):
+    """Integers, their averages, a gradient of multiples of every divisor, and what comes of it."""
+    axes = len(geometry[0])
+    rng = generator((shape, geometry))
+    x = small_integers(rng, shape, 100)
+    expected = reference.avg_pool_forward(x.astype(np.float64), *geometry, dilation, axes=axes)
+    divisors = reference._AveragePool(shape[-axes:], *geometry, dilation).divisor
+    g = small_integers(rng, expected.shape) * (divisors if expected.size else 1)
+    grad = reference.avg_pool_grad(g.astype(np.float64), shape, *geometry, dilation, axes=axes)
+    return x, expected, g, grad
+
+
 def check_average(
     shape, kernel, stride, padding, ceil_mode, count_include_pad, divisor_override, dtype, dilation=1
 ):
@@ -202,15 +224,10 @@ def check_average(
     axes = len(kernel)
     geometry = kernel, stride, padding, ceil_mode, count_include_pad, divisor_override
     context = (shape, geometry)
-    rng = generator(context)
-    x = small_integers(rng, shape, 100).astype(dtype)
-    expected = reference.avg_pool_forward(x, *geometry, dilation, axes=axes)
-    actual = _core.avg_pool_forward(axes, x, *geometry, dilation=dilation)
+    x, expected, g, grad = average_reference(shape, geometry, dilation)
+    actual = _core.avg_pool_forward(axes, x.astype(dtype), *geometry, dilation=dilation)
     assert_exact(actual, expected, dtype, context)
     # Multiples of every possible divisor: the gradient has no error either.
-    divisors = reference._AveragePool(shape[-axes:], *geometry, dilation).divisor
-    g = small_integers(rng, expected.shape) * (divisors if expected.size else 1)
-    grad = reference.avg_pool_grad(g, shape, *geometry, dilation, axes=axes)
     actual = _core.avg_pool_grad(axes, g.astype(dtype), shape, *geometry, dilation=dilation)
     assert_exact(actual, grad, dtype, context)
 

@@ -67,11 +67,9 @@ struct Columns {
     if constexpr (Step == 2) {
 #pragma GCC unroll 8
       for (int i = 0; i < loads; i += 2) {
-        Reg even, odd;
-        deinterleave(load_one(row, i), load_one(row, i + 1), even, odd,
-                     std::make_integer_sequence<int, lanes>{});
-        x[i] = even;
-        if (i + 1 < Taps) x[i + 1] = odd;
+        const Reg low = load_one(row, i), high = load_one(row, i + 1);
+        x[i] = even_elements<T>(low, high);
+        if (i + 1 < Taps) x[i + 1] = odd_elements<T>(low, high);
       }
     } else {
 #pragma GCC unroll 8
@@ -190,8 +188,10 @@ void add_piece(const DepthwisePiece<T>& piece) {
 template <class T>
 void interleave_columns(const T* even, const T* odd, std::int64_t columns, T* result) {
   using V = Vec<T>;
-  typename V::Reg low, high;
-  interleave(V::load(even), V::load(odd), low, high, std::make_integer_sequence<int, V::lanes>{});
+  constexpr auto lane = std::make_integer_sequence<int, V::lanes>{};
+  const typename V::Reg first = V::load(even), second = V::load(odd);
+  const typename V::Reg low = interleave_low(first, second, lane),
+                        high = interleave_high(first, second, lane);
   if (columns == 2 * V::lanes) {
     V::store(result, low);
     V::store(result + V::lanes, high);

@@ -177,7 +177,8 @@ void Im2colRuns::build_with_border(std::int64_t count, std::int64_t tap, std::in
     const std::int64_t depth_tap = t / column_axis.taps / row_axis.taps;
     for (std::int64_t i = 0; i < count; ++i) {
       const GridRun& run = grid_runs_[i];
-      const std::int64_t depth = repeated_element(mode, depth_axis.at(run.depth, depth_tap), depth_axis.source);
+      const std::int64_t depth =
+          repeated_element(mode, depth_axis.at(run.depth, depth_tap), depth_axis.source);
       const std::int64_t row = repeated_element(mode, row_axis.at(run.row, row_tap), row_axis.source);
       const std::int64_t line =
           run.image * lattice_.image_stride + (depth * row_axis.source + row) * column_axis.source;

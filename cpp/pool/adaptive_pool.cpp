@@ -46,23 +46,104 @@ bool is_empty(const PlaneShape& shape) {
   return shape.input_size() == 0 || shape.output_size() == 0;
 }
 
+// Global pools: a plane that is longer than this is reduced piece by piece, and the pieces in their order.
+constexpr std::int64_t elements_per_piece = 1 << 16;
+
+// Calls reduce(piece, plane, first, count) for the pieces of every plane, `pieces` of them in each.
+template <class Reduce>
+void for_each_piece_of_planes(const PlaneShape& shape, std::int64_t pieces, const Reduce& reduce) {
+  const std::int64_t plane_size = shape.input_plane();
+  const TaskSplit split(shape.planes() * pieces,
+                        static_cast<double>(std::min(plane_size, elements_per_piece)));
+  const int threads = threads_for(static_cast<double>(shape.input_size()), pool_elements_per_thread);
+  parallel_for(split.tasks(), threads, [&](std::int64_t task, int) {
+    for (std::int64_t piece = split.begin(task); piece < split.end(task); ++piece) {
+      const std::int64_t first = piece % pieces * elements_per_piece;
+      reduce(piece, piece / pieces, first, std::min(elements_per_piece, plane_size - first));
+    }
+  });
+}
+
+template <class T>
+void global_avg(const PlaneShape& shape, const T* input, T* output, Isa isa) {
+  const PoolKernels<T>& kernels = pool_kernels<T>(isa);
+  const std::int64_t plane_size = shape.input_plane(), pieces = ceil_div(plane_size, elements_per_piece);
+  const auto elements = static_cast<double>(plane_size);
+  if (pieces == 1)
+    return for_each_piece_of_planes(
+        shape, pieces, [&](std::int64_t, std::int64_t plane, std::int64_t, std::int64_t count) {
+          output[plane] = static_cast<T>(kernels.sum_range(input + plane * count, count) / elements);
+        });
+  std::vector<double> sums(static_cast<std::size_t>(shape.planes() * pieces));
+  for_each_piece_of_planes(
+      shape, pieces, [&](std::int64_t piece, std::int64_t plane, std::int64_t first, std::int64_t count) {
+        sums[static_cast<std::size_t>(piece)] = kernels.sum_range(input + plane * plane_size + first, count);
+      });
+  for (std::int64_t plane = 0; plane < shape.planes(); ++plane) {
+    double sum = 0;
+    for (std::int64_t piece = 0; piece < pieces; ++piece)
+      sum += sums[static_cast<std::size_t>(plane * pieces + piece)];
+    output[plane] = static_cast<T>(sum / elements);
+  }
+}
+
+template <class T>
+void global_max(const PlaneShape& shape, const T* input, T* output, std::int64_t* indices, Isa isa) {
+  const PoolKernels<T>& kernels = pool_kernels<T>(isa);
+  const std::int64_t plane_size = shape.input_plane(), pieces = ceil_div(plane_size, elements_per_piece);
+  std::vector<RangeMaximum<T>> maxima(static_cast<std::size_t>(shape.planes() * pieces));
+  for_each_piece_of_planes(
+      shape, pieces, [&](std::int64_t piece, std::int64_t plane, std::int64_t first, std::int64_t count) {
+        maxima[static_cast<std::size_t>(piece)].take(kernels, input + plane * plane_size, first, count);
+      });
+  for (std::int64_t plane = 0; plane < shape.planes(); ++plane) {
+    RangeMaximum<T> best;
+    for (std::int64_t piece = 0; piece < pieces; ++piece)
+      best.take(maxima[static_cast<std::size_t>(plane * pieces + piece)]);
+    output[plane] = best.value;
+    if (indices != nullptr) indices[plane] = best.at;
+  }
+}
+
+// Rows under a row of windows are added up column by column, and the columns under each window then.
 template <class T>
 void avg_forward(const PlaneShape& shape, const T* input, T* output, Isa isa) {
+  if (shape.output_plane() == 1) return global_avg(shape, input, output, isa);
   const PoolKernels<T>& kernels = pool_kernels<T>(isa);
   const WindowTables tables = adaptive_tables(shape);
   const std::int64_t rows = shape.output[0] * shape.output[1], columns = shape.output[2];
+  const std::int64_t width = shape.input[2], depth_step = shape.input[1] * width;
   const double elements = elements_per_adaptive_window(shape);
   const TaskSplit split(shape.planes() * rows, elements * static_cast<double>(columns));
-  parallel_for(split.tasks(), threads_for_windows(shape, elements), [&](std::int64_t task, int) {
+  const int threads = threads_for_windows(shape, elements);
+  const std::int64_t block = std::min<std::int64_t>(width, 4096);
+  const std::size_t bytes = round_up_to_line(static_cast<std::size_t>(block) * sizeof(double));
+  const AlignedBuffer buffers(bytes * static_cast<std::size_t>(threads));
+  parallel_for(split.tasks(), threads, [&](std::int64_t task, int thread) {
+    auto* const sums = reinterpret_cast<double*>(static_cast<char*>(buffers.data()) +
+                                                 bytes * static_cast<std::size_t>(thread));
     for (std::int64_t unit = split.begin(task); unit < split.end(task); ++unit) {
-      const std::int64_t row = unit % rows;
-      const T* const source = input + unit / rows * shape.input_plane();
+      const auto depth = static_cast<std::size_t>(unit % rows / shape.output[1]);
+      const auto y = static_cast<std::size_t>(unit % rows % shape.output[1]);
+      const std::int64_t depths = tables[0].extent(static_cast<std::int64_t>(depth));
+      const std::int64_t window_rows = tables[1].extent(static_cast<std::int64_t>(y));
+      const T* const source = input + unit / rows * shape.input_plane() +
+                              tables[0].begin[depth] * depth_step + tables[1].begin[y] * width;
+      std::int64_t first = 0, behind = 0;  // the columns that `sums` holds
       for (std::int64_t x = 0; x < columns; ++x) {
-        const WindowRanges window(tables, shape.input, row / shape.output[1], row % shape.output[1], x);
+        const std::int64_t begin = tables[2].begin[static_cast<std::size_t>(x)];
+        const std::int64_t end = tables[2].end[static_cast<std::size_t>(x)];
         double sum = 0;
-        window.for_each(
-            [&](std::int64_t first, std::int64_t count) { sum += kernels.sum_range(source + first, count); });
-        output[unit * columns + x] = static_cast<T>(sum / static_cast<double>(window.elements()));
+        for (std::int64_t column = begin; column < end; ++column) {
+          if (column >= behind || column < first) {  // A window may begin in the block before.
+            first = column;
+            behind = std::min(column + block, width);
+            kernels.sum_rows(source + first, depths, depth_step, window_rows, width, behind - first, sums);
+          }
+          sum += sums[column - first];
+        }
+        output[unit * columns + x] =
+            static_cast<T>(sum / static_cast<double>(depths * window_rows * (end - begin)));
       }
     }
   });
@@ -140,6 +221,7 @@ void avg_grad(const PlaneShape& shape, const T* grad_output, T* grad_input) {
 
 template <class T>
 void max_forward(const PlaneShape& shape, const T* input, T* output, std::int64_t* indices, Isa isa) {
+  if (shape.output_plane() == 1) return global_max(shape, input, output, indices, isa);
   const WindowTables tables = adaptive_tables(shape);
   const double elements = elements_per_adaptive_window(shape);
   max_of_windows(shape, elements, pool_kernels<T>(isa), input, output, indices,

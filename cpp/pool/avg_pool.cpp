@@ -25,8 +25,7 @@ void grad(const PoolShape& shape, const AvgPoolDivisor& divisor, const T* grad_o
           Isa isa) {
   const PoolKernels<T>& kernels = pool_kernels<T>(isa);
   const PoolSpread<T> spread(shape, kernels);
-  if (has_dilation(shape) || !spread.applies())
-    return ref::avg_pool_grad(shape, divisor, grad_output, grad_input);
+  if (!spread.applies()) return ref::avg_pool_grad(shape, divisor, grad_output, grad_input);
   const Divisors<T> divisors(shape, divisor);
   spread.run(
       grad_input,

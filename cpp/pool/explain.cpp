@@ -45,11 +45,11 @@ PoolExplanation explain_reduction(const Reduction& reduction) {
 template <class T>
 PoolExplanation explain_spread(const PoolShape& shape, const PoolKernels<T>& kernels) {
   const PoolSpread<T> spread(shape, kernels);
-  if (has_dilation(shape)) return reference(shape, "no kernel spreads windows with dilation");
   if (!spread.applies()) return reference(shape, "the rows under a window exceed the buffer");
   return {"spread",
           spread.kernel_name(),
-          "each element of the input gathers the shares of its windows",
+          spread.by_taps() ? "windows with dilation give their shares to one tap after the other"
+                           : "each element of the input gathers the shares of its windows",
           spread.threads(),
           static_cast<std::int64_t>(spread.buffer_bytes()) * spread.threads(),
           0};
@@ -115,9 +115,12 @@ template <class T>
 PoolExplanation explain(PlanePoolOperation operation, const PlaneShape& shape, Isa isa) {
   const PoolKernels<T>& kernels = pool_kernels<T>(isa);
   const double elements = elements_per_adaptive_window(shape);
-  if (operation == PlanePoolOperation::adaptive_avg_forward)
+  if (operation == PlanePoolOperation::adaptive_avg_forward && shape.output_plane() == 1)
     return explain_windows<T>(shape, elements, kernels.sum_range_name,
-                              "windows differ in size; their rows are summed in float64", false);
+                              "one window for each plane, summed in float64", false);
+  if (operation == PlanePoolOperation::adaptive_avg_forward)
+    return explain_windows<T>(shape, elements, kernels.sum_rows_name,
+                              "windows differ in size; their columns are summed in float64", false);
   if (operation != PlanePoolOperation::max_unpool_forward)
     return explain_windows<T>(shape, elements, kernels.max_range_name,
                               "windows differ in size; their rows are searched one by one",

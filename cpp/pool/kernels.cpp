@@ -4,6 +4,7 @@
 
 #include "pool/range.h"
 #include "pool/row.h"
+#include "pool/spread_row.h"
 
 namespace convnative {
 namespace CONVNATIVE_ISA {
@@ -26,8 +27,13 @@ namespace {
    divide_row<T>,                                              \
    type "_sum_range_" CONVNATIVE_ISA_NAME,                     \
    sum_range<T>,                                               \
+   type "_sum_rows_" CONVNATIVE_ISA_NAME,                      \
+   sum_rows<T>,                                                \
    type "_max_range_" CONVNATIVE_ISA_NAME,                     \
-   max_range<T>}
+   max_range<T>,                                               \
+   type "_pool_spread_maxima_" CONVNATIVE_ISA_NAME,            \
+   spread_maxima<T>,                                           \
+   interleave<T>}
 
 }  // namespace
 

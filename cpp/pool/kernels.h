@@ -15,16 +15,23 @@
 //   argmax  result[column - begin] = where the last NaN, else the first maximum is, as an offset from
 //           d = r = s = 0; -1 for an empty window. Every offset must fit PoolIndex<T>.
 //
-// * Only elements under a window are read, no alignment is required, `pad` may be negative.
+// * Only elements of the rows are read, no alignment is required, `pad` may be negative.
 // * A row of the table serves one stride, `stride`, or every stride where that is 0.
 // * The bits of a result do not depend on the level.
 //
 // `divide` sets result[i] = source[i] / (rows * columns), columns being the number of elements of window
 // begin + i that lie in [low, high); the two may be the same array.
 //
-// Two kernels reduce `count` elements in a row, whatever their number:
+// `spread_maxima` gives the values of a row of windows to one row of elements: for s from the last tap to the
+// first, row[start + i * stride + s * dilation] += values[i] for those i < count whose where[i] is
+// offset + s * dilation. Columns outside [0, width) are left alone. It serves strides 1 and 2.
+//
+// `interleave` sets result[2 i] = even[i] and result[2 i + 1] = odd[i] for i < count.
+//
+// Two kernels reduce `count` elements in a row, whatever their number, a third several rows at once:
 //
 //   sum_range  their sum in float64, in an order that `count` alone fixes
+//   sum_rows   sums[i] = the sum in float64 of source[d * depth_step + r * row_step + i], r running fastest
 //   max_range  the largest; NaN where there is one, -infinity for none. Of zeros of both signs it is either.
 #pragma once
 
@@ -76,6 +83,17 @@ struct PoolIndexOf<double> {
 template <class T>
 using PoolIndex = typename PoolIndexOf<T>::Type;
 
+template <class T>
+struct PoolMaxima {
+  const PoolIndex<T>* where;
+  const T* values;
+  std::int64_t count;
+  T* row;
+  std::int64_t width, start;
+  std::int64_t kernel, stride, dilation;
+  std::int64_t offset;
+};
+
 template <class T, class Result>
 struct PoolKernel {
   const char* name;  // f32_max_pool_row_stride2_avx512: type, family, stride, ISA
@@ -97,8 +115,14 @@ struct PoolKernels {
   void (*divide)(const PoolDivide<T>&);
   const char* sum_range_name;
   double (*sum_range)(const T* source, std::int64_t count);
+  const char* sum_rows_name;
+  void (*sum_rows)(const T* source, std::int64_t depths, std::ptrdiff_t depth_step, std::int64_t rows,
+                   std::ptrdiff_t row_step, std::int64_t count, double* sums);
   const char* max_range_name;
   T (*max_range)(const T* source, std::int64_t count);
+  const char* spread_maxima_name;
+  void (*spread_maxima)(const PoolMaxima<T>&);
+  void (*interleave)(const T* even, const T* odd, std::int64_t count, T* result);
 };
 
 template <class T>

@@ -33,8 +33,7 @@ void grad(const PoolShape& shape, const LpNorm& norm, const T* input, const T* o
           T* grad_input, Isa isa) {
   const PoolKernels<T>& kernels = pool_kernels<T>(isa);
   const PoolSpread<T> spread(shape, kernels);
-  if (has_dilation(shape) || !spread.applies())
-    return ref::lp_pool_grad(shape, norm, input, output, grad_output, grad_input);
+  if (!spread.applies()) return ref::lp_pool_grad(shape, norm, input, output, grad_output, grad_input);
   const Divisors<T> divisors(shape, {});
   const Power<T> slope(norm.p - 1, norm.absolute, true);
   const T exponent = static_cast<T>(1 - norm.p);

@@ -19,26 +19,39 @@ void forward(const PoolShape& shape, const T* input, T* output, Isa isa) {
   reduction.run(input, output, [](T*, std::int64_t, std::int64_t, std::int64_t, std::int64_t) {});
 }
 
+constexpr std::int64_t block_of_windows = 512;
+
+// Calls `body(row, where, y, begin, end)` for blocks of windows in a row, in ascending order of the output:
+// `where` holds the offsets of the maxima of windows [begin, end) of row `y`, counted over depths.
+template <class T, class Body>
+void for_each_block(const PoolShape& shape, const PoolColumns& columns,
+                    void (*argmax)(const PoolRow<T>&, PoolIndex<T>*), const T* plane, const Body& body) {
+  PoolIndex<T> where[block_of_windows];
+  for (std::int64_t depth = 0; depth < shape.output[0]; ++depth)
+    for (std::int64_t y = 0; y < shape.output[1]; ++y)
+      for (std::int64_t begin = 0; begin < shape.output[2]; begin += block_of_windows) {
+        const std::int64_t end = std::min(begin + block_of_windows, shape.output[2]);
+        const PoolRow<T> row = window_row(shape, columns, plane, depth, y, begin, end);
+        argmax(row, where);
+        body(row, where, depth * shape.output[1] + y, begin, end);
+      }
+}
+
 // Calls `body(input_element, output_element)`, positions in the planes, for each window of a plane that has a
 // maximum, in ascending order of the output.
 template <class T, class Body>
 void for_each_maximum(const PoolShape& shape, const PoolColumns& columns,
                       void (*argmax)(const PoolRow<T>&, PoolIndex<T>*), const T* plane, const Body& body) {
-  constexpr std::int64_t block = 512;
-  PoolIndex<T> where[block];
-  for (std::int64_t depth = 0; depth < shape.output[0]; ++depth)
-    for (std::int64_t y = 0; y < shape.output[1]; ++y) {
-      const std::int64_t output_row = (depth * shape.output[1] + y) * shape.output[2];
-      for (std::int64_t begin = 0; begin < shape.output[2]; begin += block) {
-        const std::int64_t end = std::min(begin + block, shape.output[2]);
-        const PoolRow<T> row = window_row(shape, columns, plane, depth, y, begin, end);
-        argmax(row, where);
-        for (std::int64_t x = begin; x < end; ++x) {
-          const std::int64_t offset = where[x - begin];
-          if (offset >= 0) body(row.source - plane + window_start(shape, 2, x) + offset, output_row + x);
-        }
-      }
-    }
+  for_each_block<T>(shape, columns, argmax, plane,
+                    [&](const PoolRow<T>& row, const PoolIndex<T>* where, std::int64_t y, std::int64_t begin,
+                        std::int64_t end) {
+                      for (std::int64_t x = begin; x < end; ++x) {
+                        const std::int64_t offset = where[x - begin];
+                        if (offset >= 0)
+                          body(row.source - plane + window_start(shape, 2, x) + offset,
+                               y * shape.output[2] + x);
+                      }
+                    });
 }
 
 // Calls `body(plane)` for every plane.
@@ -53,11 +66,31 @@ template <class T>
 void grad(const PoolShape& shape, const T* input, const T* grad_output, T* grad_input, Isa isa) {
   if (!has_narrow_offsets<T>(shape)) return ref::max_pool_grad(shape, input, grad_output, grad_input);
   const PoolColumns columns = pool_columns(shape);
-  const auto argmax = for_stride(pool_kernels<T>(isa).argmax, shape.stride[2]).run;
+  const PoolKernels<T>& kernels = pool_kernels<T>(isa);
+  const auto argmax = for_stride(kernels.argmax, shape.stride[2]).run;
+  // Looking for the maxima under every tap pays for few taps; both ways add in the same order.
+  constexpr double most_taps = 16;
+  const bool few_taps = shape.stride[2] <= 2 && elements_of_kernel(shape) <= most_taps;
   for_each_plane(shape, [&](std::int64_t plane) {
     const T* const source = grad_output + plane * shape.output_plane();
     T* const result = grad_input + plane * shape.input_plane();
     std::fill_n(result, shape.input_plane(), T{0});
+    if (few_taps) {
+      const T* const elements = input + plane * shape.input_plane();
+      for_each_block<T>(shape, columns, argmax, elements,
+                        [&](const PoolRow<T>& row, const PoolIndex<T>* where, std::int64_t y,
+                            std::int64_t begin, std::int64_t end) {
+                          for (std::int64_t d = 0; d < row.depths; ++d)
+                            for (std::int64_t r = 0; r < row.rows; ++r) {
+                              const std::int64_t offset = d * row.depth_step + r * row.row_step;
+                              kernels.spread_maxima({where, source + y * shape.output[2] + begin, end - begin,
+                                                     result + (row.source - elements) + offset, columns.width,
+                                                     window_start(shape, 2, begin), columns.kernel,
+                                                     columns.stride, columns.dilation, offset});
+                            }
+                        });
+      return;
+    }
     for_each_maximum<T>(shape, columns, argmax, input + plane * shape.input_plane(),
                         [&](std::int64_t at, std::int64_t window) { result[at] += source[window]; });
   });

@@ -23,6 +23,35 @@ double sum_range(const T* source, std::int64_t count) {
 }
 
 template <class T>
+void sum_rows(const T* source, std::int64_t depths, std::ptrdiff_t depth_step, std::int64_t rows,
+              std::ptrdiff_t row_step, std::int64_t count, double* sums) {
+  constexpr std::int64_t block = 16;
+  for (std::int64_t begin = 0; begin < count; begin += block) {
+    const std::int64_t size = count - begin < block ? count - begin : block;
+    double sum[block] = {};
+    for (std::int64_t d = 0; d < depths; ++d)
+      for (std::int64_t r = 0; r < rows; ++r) {
+        const T* const row = source + d * depth_step + r * row_step + begin;
+        if (size == block)
+          for (std::int64_t i = 0; i < block; ++i) sum[i] += static_cast<double>(row[i]);
+        else
+          for (std::int64_t i = 0; i < size; ++i) sum[i] += static_cast<double>(row[i]);
+      }
+    for (std::int64_t i = 0; i < size; ++i) sums[begin + i] = sum[i];
+  }
+}
+
+template <class T, int Half, int... Lane>
+CONVNATIVE_INLINE typename Vec<T>::Reg max_of_halves(typename Vec<T>::Reg x,
+                                                     std::integer_sequence<int, Lane...> lanes) {
+  const typename Vec<T>::Reg best = Vec<T>::max(x, __builtin_shufflevector(x, x, (Lane ^ Half)...));
+  if constexpr (Half > 1)
+    return max_of_halves<T, Half / 2>(best, lanes);
+  else
+    return best;
+}
+
+template <class T>
 T max_range(const T* source, std::int64_t count) {
   using V = Vec<T>;
   using Reg = typename V::Reg;
@@ -39,10 +68,7 @@ T max_range(const T* source, std::int64_t count) {
     best[0] = V::max(best[0], V::load(lowest, lane_mask<T>(0, left), source + i));
   }
   const Reg all = V::max(V::max(best[0], best[1]), V::max(best[2], best[3]));
-  T result = all[0];
-  for (int lane = 1; lane < lanes; ++lane)
-    result = all[lane] > result || all[lane] != all[lane] ? all[lane] : result;
-  return result;
+  return max_of_halves<T, V::lanes / 2>(all, std::make_integer_sequence<int, V::lanes>{})[0];
 }
 
 }  // namespace

@@ -1,8 +1,9 @@
 // The loop behind the kernels of pooling: contract in pool/kernels.h.
 //
-// A vector holds neighbouring output columns. Where none of their windows meets the padding, every tap is one
-// strided load; elsewhere each tap loads the lanes for which it lies in the row, and the others take the
-// reduction's neutral element, which changes no bit. The same path serves the last columns of a row.
+// A vector holds neighbouring output columns. For strides 1 and 2 without dilation, elements beyond the ends of a
+// row are read as the reduction's neutral element, which changes no bit; two loads give two taps of stride 2.
+// Otherwise, where no window meets the padding, every tap is one strided load, and elsewhere each tap loads the
+// lanes for which it lies in the row. The same paths serve the last columns of a row.
 #pragma once
 
 #include "pool/kernels.h"
@@ -15,7 +16,8 @@ namespace {
 
 // A reduction has: `neutral()`; `start(bool full)`; `add(x, offset)` for a tap that every lane has; `add(x,
 // begin, end, offset)` for one that lanes [begin, end) have, the others holding the neutral element;
-// `store(result, count)`.
+// `store(result, count)`; `undecided(count)`, whether one of the first lanes needs to know which of its taps
+// were neutral elements.
 
 template <class T>
 struct MaxReduction {
@@ -26,6 +28,7 @@ struct MaxReduction {
 
   static CONVNATIVE_INLINE Reg neutral() { return V::broadcast(-__builtin_inff()); }
   CONVNATIVE_INLINE void start(bool) { best = neutral(); }
+  static CONVNATIVE_INLINE bool undecided(std::int64_t) { return false; }
   CONVNATIVE_INLINE void add(Reg x, std::ptrdiff_t) { best = V::max(best, x); }
   CONVNATIVE_INLINE void add(Reg x, std::int64_t, std::int64_t, std::ptrdiff_t) { best = V::max(best, x); }
   CONVNATIVE_INLINE void store(T* result) const { V::store(result, best); }
@@ -43,6 +46,7 @@ struct SumReduction {
 
   static CONVNATIVE_INLINE Reg neutral() { return V::zero(); }
   CONVNATIVE_INLINE void start(bool) { sum = V::zero(); }
+  static CONVNATIVE_INLINE bool undecided(std::int64_t) { return false; }
   // A chain that starts from +0 is never -0, so that the neutral +0 changes no bit.
   CONVNATIVE_INLINE void add(Reg x, std::ptrdiff_t) { sum = sum + x; }
   CONVNATIVE_INLINE void add(Reg x, std::int64_t, std::int64_t, std::ptrdiff_t) { sum = sum + x; }
@@ -71,6 +75,12 @@ struct ArgmaxReduction {
   CONVNATIVE_INLINE void add(Reg x, std::int64_t begin, std::int64_t end, std::ptrdiff_t offset) {
     const Flags none_yet = where < Flags{};
     take((rises(x) | none_yet) & lane_flags<T>(begin, end), x, offset);
+  }
+  // Nothing above -infinity: it may be an element's or that of the padding.
+  CONVNATIVE_INLINE bool undecided(std::int64_t count) const {
+    bool any = false;
+    for (int lane = 0; lane < V::lanes; ++lane) any |= lane < count && where[lane] < 0;
+    return any;
   }
   CONVNATIVE_INLINE void store(Result* result) const { __builtin_memcpy(result, &where, sizeof where); }
   CONVNATIVE_INLINE void store(Result* result, std::int64_t count) const {
@@ -141,10 +151,82 @@ CONVNATIVE_INLINE void reduce_partial(const PoolRow<T>& row, std::int64_t column
   reduction.store(result, count);
 }
 
+// The taps of a vector of output columns from `column` on, for stride 1 or 2 and no dilation. `Kernel` 0: any.
+// `Inside`: all elements lie in the row.
+template <class T, int Stride, int Kernel, bool Inside, class Reduction>
+CONVNATIVE_INLINE void add_taps(const PoolRow<T>& row, std::int64_t column, Reduction& reduction) {
+  using V = Vec<T>;
+  using Reg = typename V::Reg;
+  constexpr std::int64_t lanes = V::lanes;
+  const std::int64_t kernel = Kernel > 0 ? Kernel : row.columns->kernel;
+  const std::int64_t width = row.columns->width, start = column * Stride - row.columns->pad;
+  const auto load = [width](const T* source, std::int64_t at) __attribute__((always_inline)) {
+    if constexpr (Inside)
+      return V::load(source + at);
+    else
+      return V::load(Reduction::neutral(), lane_mask<T>(-at, width - at), source + at);
+  };
+  for (std::int64_t d = 0; d < row.depths; ++d)
+    for (std::int64_t r = 0; r < row.rows; ++r) {
+      const std::ptrdiff_t offset = d * row.depth_step + r * row.row_step;
+      const T* const source = row.source + offset;
+      std::int64_t s = 0;
+      if constexpr (Stride == 2)
+        for (; s + 2 <= kernel; s += 2) {
+          const Reg low = load(source, start + s), high = load(source, start + s + lanes);
+          reduction.add(even_elements<T>(low, high), offset + s);
+          reduction.add(odd_elements<T>(low, high), offset + s + 1);
+        }
+      for (; s < kernel; ++s)
+        if constexpr (Stride == 2)
+          reduction.add(StridedLoad<T, 2>::sort(load(source, start + s), load(source, start + s + lanes - 1)),
+                        offset + s);
+        else
+          reduction.add(load(source, start + s), offset + s);
+    }
+}
+
+template <class T, int Stride, int Kernel, class Reduction>
+CONVNATIVE_INLINE void pool_row_of(const PoolRow<T>& row, typename Reduction::Result* result) {
+  constexpr std::int64_t lanes = Vec<T>::lanes;
+  const PoolColumns& columns = *row.columns;
+  const std::int64_t full_end = columns.full_end < row.end ? columns.full_end : row.end;
+  for (std::int64_t column = row.begin; column < row.end; column += lanes, result += lanes) {
+    Reduction reduction;
+    if (column >= columns.full_begin && column + lanes <= full_end) {
+      reduction.start(row.depths > 0 && row.rows > 0);
+      add_taps<T, Stride, Kernel, true>(row, column, reduction);
+      reduction.store(result);
+    } else {
+      const std::int64_t count = row.end - column < lanes ? row.end - column : lanes;
+      reduction.start(false);
+      add_taps<T, Stride, Kernel, false>(row, column, reduction);
+      if (reduction.undecided(count))
+        reduce_partial<T, Stride, Reduction>(row, column, count, result);
+      else
+        reduction.store(result, count);
+    }
+  }
+}
+
 template <class T, int Stride, class Reduction>
 void pool_row(const PoolRow<T>& row, typename Reduction::Result* result) {
   constexpr std::int64_t lanes = Vec<T>::lanes;
   const PoolColumns& columns = *row.columns;
+  // A window far beyond both ends of its row has many taps that are not there.
+  if constexpr (Stride > 0)
+    if (columns.dilation == 1 && columns.kernel <= columns.width + lanes) {
+      switch (columns.kernel) {
+        case 1:
+          return pool_row_of<T, Stride, 1, Reduction>(row, result);
+        case 2:
+          return pool_row_of<T, Stride, 2, Reduction>(row, result);
+        case 3:
+          return pool_row_of<T, Stride, 3, Reduction>(row, result);
+        default:
+          return pool_row_of<T, Stride, 0, Reduction>(row, result);
+      }
+    }
   const std::int64_t full_end = columns.full_end < row.end ? columns.full_end : row.end;
   // Windows that lie far apart share few taps: going through all that any of them has would take forever for
   // strides and kernels far beyond the row.
@@ -166,7 +248,13 @@ template <class T>
 void divide_row(const PoolDivide<T>& p) {
   using V = Vec<T>;
   constexpr std::int64_t lanes = V::lanes;
-  const typename V::Reg full = V::broadcast(p.rows * static_cast<T>(p.kernel));
+  const T whole = p.rows * static_cast<T>(p.kernel);
+  const typename V::Reg full = V::broadcast(whole);
+  // A product by the inverse of a power of two is the quotient, bit for bit, and several times as fast.
+  const bool exact = whole >= 1 && whole <= 4096 &&
+                     (static_cast<std::int64_t>(whole) & (static_cast<std::int64_t>(whole) - 1)) == 0 &&
+                     static_cast<T>(static_cast<std::int64_t>(whole)) == whole;
+  const typename V::Reg inverse = V::broadcast(exact ? 1 / whole : 0);
   for (std::int64_t column = p.begin; column < p.end; column += lanes) {
     const T* const source = p.source + (column - p.begin);
     T* const result = p.result + (column - p.begin);
@@ -183,11 +271,13 @@ void divide_row(const PoolDivide<T>& p) {
       }
       divisor = V::broadcast(p.rows) * V::load(columns);
     }
+    const bool multiply = exact && column >= p.full_begin && column + count <= p.full_end;
     if (count == lanes) {
-      V::store(result, V::load(source) / divisor);
+      V::store(result, multiply ? V::load(source) * inverse : V::load(source) / divisor);
     } else {
       const typename V::Mask mask = lane_mask<T>(0, count);
-      V::store(mask, result, V::load(mask, source) / divisor);
+      const typename V::Reg sums = V::load(mask, source);
+      V::store(mask, result, multiply ? sums * inverse : sums / divisor);
     }
   }
 }

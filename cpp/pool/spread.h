@@ -4,6 +4,9 @@
 // scattered and strips run in parallel. For a strip of the result, rows of shares (one number per window) are
 // spread along the columns into a buffer, once each, and the buffered rows then summed along rows and depth.
 // Spreading with stride S is S sums of stride 1, one for each phase of the columns, written S apart.
+//
+// With dilation, the windows over an element do not follow on each other: planes are filled tap by tap, each
+// window giving its share to the elements under it.
 #pragma once
 
 #include <algorithm>
@@ -12,29 +15,36 @@
 #include "base/aligned_buffer.h"
 #include "base/parallel.h"
 #include "pool/kernels.h"
+#include "pool/planes.h"
 #include "pool/reduce.h"
 #include "pool/strips.h"
 #include "pool/window.h"
 
 namespace convnative {
 
-// For shapes without dilation.
 template <class T>
 class PoolSpread {
  public:
   PoolSpread(const PoolShape& shape, const PoolKernels<T>& kernels)
-      : shape_(shape), sum_(for_stride(kernels.sum, 1)) {
+      : shape_(shape), kernels_(kernels), sum_(for_stride(kernels.sum, 1)) {
+    if (by_taps()) {
+      buffer_bytes_ = 0;
+      operations_per_row_ =
+          elements_under_windows(shape) /
+          static_cast<double>(std::max<std::int64_t>(shape.planes(), 1) * shape.input[0] * shape.input[1]);
+      return;
+    }
     const auto most_windows = [&](std::size_t axis) {
       return std::min(ceil_div(shape.kernel[axis], shape.stride[axis]), shape.output[axis]);
     };
     depths_ = most_windows(0);
     strips_ = Strips::buffered(shape.input[1], shape.input[2], most_windows(1) + 1, 1, depths_,
                                pool_buffer_bytes / static_cast<std::int64_t>(sizeof(T)));
-    // Buffered rows, and for a row on its way into one of them: its shares and a phase of their sums.
+    // Buffered rows, and for a row on its way into one of them: its shares and two phases of their sums.
     shares_ = std::min(most_windows(2) + strips_.columns, shape.output[2]);
     buffer_bytes_ =
         round_up_to_line(static_cast<std::size_t>(depths_ * strips_.buffer_rows * strips_.columns + shares_ +
-                                                  strips_.columns) *
+                                                  2 * strips_.columns) *
                          sizeof(T));
     operations_per_row_ = static_cast<double>(shape.input[2]) * static_cast<double>(depths_) *
                           static_cast<double>(most_windows(1) + most_windows(2));
@@ -43,7 +53,8 @@ class PoolSpread {
   // False for a kernel that a buffer of any use cannot hold.
   bool applies() const { return buffer_bytes_ <= 8 * pool_buffer_bytes; }
   std::size_t buffer_bytes() const { return buffer_bytes_; }
-  const char* kernel_name() const { return sum_.name; }
+  bool by_taps() const { return has_dilation(shape_); }
+  const char* kernel_name() const { return by_taps() ? kernels_.spread_maxima_name : sum_.name; }
   int threads() const {
     return threads_for(operations_per_row_ * static_cast<double>(shape_.input[0] * shape_.input[1]) *
                            static_cast<double>(shape_.planes()),
@@ -55,6 +66,7 @@ class PoolSpread {
   // `begin` and `end` being positions in the result.
   template <class Share, class Finish>
   void run(T* result, const Share& share, const Finish& finish) const {
+    if (by_taps()) return run_by_taps(result, share, finish);
     const std::int64_t strips_per_depth = ceil_div(shape_.input[1], strips_.rows);
     const std::int64_t units_per_plane = shape_.input[0] * strips_per_depth;
     const TaskSplit split(shape_.planes() * units_per_plane,
@@ -106,6 +118,55 @@ class PoolSpread {
     }
   }
 
+  template <class Share, class Finish>
+  void run_by_taps(T* result, const Share& share, const Finish& finish) const {
+    constexpr std::int64_t block = 512;
+    static constexpr PoolIndex<T> everywhere[block] = {};
+    const PoolColumns columns = pool_columns(shape_);
+    const std::int64_t size = shape_.input_plane(), outputs = shape_.output[0] * shape_.output[1];
+    const double operations = operations_per_row_ * static_cast<double>(shape_.input[0] * shape_.input[1]);
+    for_each_plane(shape_.planes(), operations, pool_elements_per_thread, [&](std::int64_t plane) {
+      T shares[block];
+      T* const target = result + plane * size;
+      std::fill_n(target, size, T{0});
+      for (std::int64_t y = 0; y < outputs; ++y)
+        for (std::int64_t begin = 0; begin < shape_.output[2]; begin += block) {
+          const std::int64_t end = std::min(begin + block, shape_.output[2]);
+          const std::int64_t depth = y / shape_.output[1], output_row = y % shape_.output[1];
+          share(plane, depth, output_row, begin, end, shares);
+          const PoolRow<T> row = window_row<T>(shape_, columns, target, depth, output_row, begin, end);
+          T* const first_row = target + (row.source - target);
+          for (std::int64_t d = 0; d < row.depths; ++d)
+            for (std::int64_t r = 0; r < row.rows; ++r)
+              add_taps(first_row + d * row.depth_step + r * row.row_step, begin, end, shares, everywhere);
+        }
+      finish(target, plane * size, (plane + 1) * size);
+    });
+  }
+
+  // Gives the shares of windows [begin, end) to one row of elements, from the last tap to the first, so that
+  // an element meets its windows in ascending order.
+  void add_taps(T* row, std::int64_t begin, std::int64_t end, const T* shares,
+                const PoolIndex<T>* everywhere) const {
+    const std::int64_t stride = shape_.stride[2], dilation = shape_.dilation[2], width = shape_.input[2];
+    const std::int64_t start = window_start(shape_, 2, begin), last = window_start(shape_, 2, end - 1);
+    const std::int64_t first_tap = last < 0 ? ceil_div(-last, dilation) : 0;
+    const std::int64_t end_tap =
+        start >= width ? 0 : std::min(shape_.kernel[2], (width - 1 - start) / dilation + 1);
+    for (std::int64_t s = end_tap - 1; s >= first_tap; --s) {
+      const std::int64_t at = start + s * dilation;
+      if (stride <= 2) {
+        kernels_.spread_maxima(
+            {everywhere, shares, end - begin, row, width, at, 1, stride, 1, everywhere[0]});
+        continue;
+      }
+      for (std::int64_t i = 0; i < end - begin; ++i) {
+        const std::int64_t x = at + i * stride;
+        if (x >= 0 && x < width) row[x] += shares[i];
+      }
+    }
+  }
+
   // spread_row[x - left] = the sum of the shares that the windows of row `y` over column x give, for x in
   // [left, right).
   template <class Share>
@@ -127,18 +188,26 @@ class PoolSpread {
       const std::int64_t pad = taps - 1 - newest;
       const PoolColumns columns{
           count, taps, 1, 1, pad, std::max<std::int64_t>(pad, 0), count - taps + 1 + pad};
-      T* const sums = stride == 1 ? spread_row : scratch + shares_;
+      T* const phases = scratch + shares_;
+      // Of stride 2 the phase in the even columns waits for the other one.
+      const bool second = stride == 2 && x > left;
+      T* const sums = stride == 1 ? spread_row : second ? phases + strips_.columns : phases;
       sum_.run({&columns, shares, 1, 0, 1, 0, 0, elements}, sums);
-      if (stride > 1)
+      if (second) {
+        kernels_.interleave(phases, sums, elements, spread_row);
+        if ((right - left) % 2 != 0) spread_row[2 * elements] = phases[elements];
+      } else if (stride > 2 || (stride == 2 && right - left == 1)) {
         for (std::int64_t i = 0; i < elements; ++i) spread_row[x - left + i * stride] = sums[i];
+      }
     }
   }
 
   const PoolShape& shape_;
+  const PoolKernels<T>& kernels_;
   const PoolKernel<T, T>& sum_;
-  std::int64_t depths_;
-  Strips strips_;
-  std::int64_t shares_;
+  std::int64_t depths_ = 0;
+  Strips strips_{};
+  std::int64_t shares_ = 0;
   std::size_t buffer_bytes_;
   double operations_per_row_;
 };

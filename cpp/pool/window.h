@@ -52,6 +52,13 @@ bool has_narrow_offsets(const PoolShape& shape) {
   return shape.input_plane() + shape.pad_before[2] <= std::numeric_limits<PoolIndex<T>>::max();
 }
 
+// Elements under a window, at most.
+inline double elements_of_kernel(const PoolShape& shape) {
+  double elements = 1;
+  for (const std::int64_t kernel : shape.kernel) elements *= static_cast<double>(kernel);
+  return elements;
+}
+
 // Elements under all windows, at most.
 inline double elements_under_windows(const PoolShape& shape) {
   double elements = static_cast<double>(shape.output_size());

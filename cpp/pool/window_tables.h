@@ -71,38 +71,46 @@ class WindowRanges {
   std::int64_t elements_, first_, length_, rows_, depths_, row_step_, depth_step_;
 };
 
-// The position in the plane of the window's last NaN, else of its first maximum.
+// The last NaN of the elements taken, else their first maximum; they come in ascending order.
 template <class T>
-std::int64_t argmax(const PoolKernels<T>& kernels, const T* plane, const WindowRanges& window) {
-  constexpr std::int64_t few = 16;  // a range that is shorter is not worth a call
-  std::int64_t at = -1;
-  T best = 0;
-  window.for_each([&](std::int64_t first, std::int64_t count) {
+struct RangeMaximum {
+  std::int64_t at = -1;  // in the plane
+  T value = 0;
+
+  void take(const RangeMaximum& next) {
+    if (at < 0 || next.value > value || std::isnan(next.value)) *this = next;
+  }
+
+  void take(const PoolKernels<T>& kernels, const T* plane, std::int64_t first, std::int64_t count) {
+    constexpr std::int64_t few = 16;  // a range that is shorter is not worth a call
     if (at < 0) {
       at = first;
-      best = plane[first];
+      value = plane[first];
     }
     if (count < few) {
-      for (std::int64_t i = first; i < first + count; ++i)
-        if (plane[i] > best || std::isnan(plane[i])) {
-          best = plane[i];
-          at = i;
-        }
+      for (std::int64_t i = first; i < first + count; ++i) take({i, plane[i]});
       return;
     }
     const T highest = kernels.max_range(plane + first, count);
     if (std::isnan(highest)) {
       at = first + count - 1;
       while (!std::isnan(plane[at])) --at;
-    } else if (highest > best) {
+    } else if (highest > value) {
       at = first;
       while (plane[at] != highest) ++at;
     } else {
       return;
     }
-    best = plane[at];
-  });
-  return at;
+    value = plane[at];
+  }
+};
+
+// The position in the plane of the window's last NaN, else of its first maximum.
+template <class T>
+std::int64_t argmax(const PoolKernels<T>& kernels, const T* plane, const WindowRanges& window) {
+  RangeMaximum<T> best;
+  window.for_each([&](std::int64_t first, std::int64_t count) { best.take(kernels, plane, first, count); });
+  return best.at;
 }
 
 }  // namespace convnative

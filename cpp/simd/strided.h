@@ -55,21 +55,35 @@ CONVNATIVE_INLINE typename Vec<T>::Mask lane_mask(std::int64_t begin, std::int64
   return Vec<T>::mask(begin < end ? first_lanes(end) & ~first_lanes(begin) : 0);
 }
 
-// even[i] = element 2i and odd[i] = element 2i + 1 of low followed by high.
 template <class Reg, int... Lane>
-CONVNATIVE_INLINE void deinterleave(Reg low, Reg high, Reg& even, Reg& odd,
-                                    std::integer_sequence<int, Lane...>) {
-  even = __builtin_shufflevector(low, high, (2 * Lane)...);
-  odd = __builtin_shufflevector(low, high, (2 * Lane + 1)...);
+CONVNATIVE_INLINE Reg every_other(Reg low, Reg high, std::integer_sequence<int, Lane...>) {
+  return __builtin_shufflevector(low, high, 2 * Lane...);
+}
+template <class Reg, int... Lane>
+CONVNATIVE_INLINE Reg every_other_odd(Reg low, Reg high, std::integer_sequence<int, Lane...>) {
+  return __builtin_shufflevector(low, high, (2 * Lane + 1)...);
 }
 
-// The inverse.
+// Elements 0, 2, 4 ... and 1, 3, 5 ... of two vectors in a row.
+template <class T>
+CONVNATIVE_INLINE typename Vec<T>::Reg even_elements(typename Vec<T>::Reg low, typename Vec<T>::Reg high) {
+  return every_other(low, high, std::make_integer_sequence<int, Vec<T>::lanes>{});
+}
+template <class T>
+CONVNATIVE_INLINE typename Vec<T>::Reg odd_elements(typename Vec<T>::Reg low, typename Vec<T>::Reg high) {
+  return every_other_odd(low, high, std::make_integer_sequence<int, Vec<T>::lanes>{});
+}
+
+// The inverse: low followed by high is even[0], odd[0], even[1], odd[1], ...
 template <class Reg, int... Lane>
-CONVNATIVE_INLINE void interleave(Reg even, Reg odd, Reg& low, Reg& high,
-                                  std::integer_sequence<int, Lane...>) {
-  constexpr int lanes = static_cast<int>(sizeof...(Lane));
-  low = __builtin_shufflevector(even, odd, (Lane / 2 + Lane % 2 * lanes)...);
-  high = __builtin_shufflevector(even, odd, (lanes / 2 + Lane / 2 + Lane % 2 * lanes)...);
+CONVNATIVE_INLINE Reg interleave_low(Reg even, Reg odd, std::integer_sequence<int, Lane...>) {
+  constexpr int lanes = sizeof...(Lane);
+  return __builtin_shufflevector(even, odd, (Lane / 2 + (Lane % 2 == 0 ? 0 : lanes))...);
+}
+template <class Reg, int... Lane>
+CONVNATIVE_INLINE Reg interleave_high(Reg even, Reg odd, std::integer_sequence<int, Lane...>) {
+  constexpr int lanes = sizeof...(Lane);
+  return __builtin_shufflevector(even, odd, ((Lane + lanes) / 2 + (Lane % 2 == 0 ? 0 : lanes))...);
 }
 
 template <class T, int Stride>
@@ -96,14 +110,18 @@ struct StridedLoad<T, 2> {
   static constexpr int lanes = V::lanes;
 
   static CONVNATIVE_INLINE Reg all(const T* p, std::ptrdiff_t) {
-    return sort(V::load(p), V::load(p + lanes - 1), std::make_integer_sequence<int, lanes>{});
+    return sort(V::load(p), V::load(p + lanes - 1));
+  }
+  // From elements 0 to lanes - 1 and lanes - 1 to 2 lanes - 2.
+  static CONVNATIVE_INLINE Reg sort(Reg low, Reg high) {
+    return sort(low, high, std::make_integer_sequence<int, lanes>{});
   }
   static CONVNATIVE_INLINE Reg range(Reg off, std::int64_t begin, std::int64_t end, const T* p,
                                      std::ptrdiff_t) {
     const std::int64_t first = 2 * begin, last = 2 * end - 1;
     const Reg low = V::load(lane_mask<T>(first, last), p);
     const Reg high = V::load(lane_mask<T>(first - (lanes - 1), last - (lanes - 1)), p + lanes - 1);
-    const Reg sorted = sort(low, high, std::make_integer_sequence<int, lanes>{});
+    const Reg sorted = sort(low, high);
     return lane_flags<T>(begin, end) ? sorted : off;
   }
 

@@ -16,7 +16,7 @@ from .functional._prepared import PreparedConv
 
 if TYPE_CHECKING:
     import inspect
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 __all__ = [
     "Explanation",
@@ -266,17 +266,22 @@ def explain(function: Callable[..., Any], /, *args: Any, dtype: Any = None, **kw
     bound = inspect.signature(function).bind(*args, **kwargs)
     bound.apply_defaults()
     given = bound.arguments
-    if dtype is None:
-        dtypes = {value.dtype for value in given.values() if isinstance(value, np.ndarray)}
-        if len(dtypes) > 1:
-            raise TypeError(f"dtype: expected arrays of one dtype, received {sorted(map(str, dtypes))}")
-        dtype = dtypes.pop() if dtypes else np.float32
-    problem = float_dtype("dtype", dtype).name, _shape_of(given[input_name]), _shape_of(given[weight_name])
+    problem = _dtype_of(given.values(), dtype), _shape_of(given[input_name]), _shape_of(given[weight_name])
     if operation == "transposed":
         settings = [given[name] for name in ("stride", "padding", "output_padding", "groups", "dilation")]
         return Explanation(_core.conv_transpose_explain(*problem, *settings))
     settings = [given[name] for name in ("stride", "padding", "dilation", "groups", "padding_mode")]
     return Explanation(_core.conv_explain(operation, *problem, *settings))
+
+
+def _dtype_of(values: Iterable[Any], dtype: Any) -> str:
+    """Return the name of `dtype`, or without one that of the arrays among `values`."""
+    if dtype is None:
+        dtypes = {value.dtype for value in values if isinstance(value, np.ndarray)}
+        if len(dtypes) > 1:
+            raise TypeError(f"dtype: expected arrays of one dtype, received {sorted(map(str, dtypes))}")
+        dtype = dtypes.pop() if dtypes else np.float32
+    return float_dtype("dtype", dtype).name
 
 
 # What `explain` knows: the operation, and the arguments that hold the shapes of input and weight.
@@ -318,12 +323,8 @@ def _explain_pool(function: Callable[..., Any], bound: inspect.BoundArguments, d
     bound.apply_defaults()
     given = bound.arguments
     shape = _shape_of(given["input_shape"] if operation == "avg_pool_grad" else given["input"])
-    floats = {
-        value.dtype for value in given.values() if isinstance(value, np.ndarray) and value.dtype.kind == "f"
-    }
-    if len(floats) > 1:
-        raise TypeError(f"dtype: expected arrays of one dtype, received {sorted(map(str, floats))}")
-    kind = float_dtype("dtype", dtype or (floats.pop() if floats else np.float32)).name
+    # The indices of an unpool are no matter of its dtype.
+    kind = _dtype_of((value for name, value in given.items() if name != "indices"), dtype)
     if given.get("return_indices"):
         operation = operation.replace("forward", "with_indices")
     if operation.startswith(("max_pool", "avg_pool", "lp_pool")):

@@ -295,12 +295,15 @@ def _maximum(
 
 
 def _sizes(axes: int, input: Array, output_size: OutputSize) -> Any:
-    """Return one size per axis; the core refuses an input that has no shape or the wrong one."""
+    """Return the sizes as the core takes them; it refuses an input that has no shape or the wrong one."""
     shape = getattr(input, "shape", ())
     if len(shape) not in (axes + 1, axes + 2):
         return 1
     if 0 in shape[-axes:]:
         raise ValueError(f"input: expected spatial sizes >= 1, received shape {shape}")
+    # What asks for no rules, and would cost more than the pool of a small array.
+    if type(output_size) is int and 0 <= output_size < 1 << 16:
+        return output_size
     return adaptive_output_shape(shape, output_size, axes=axes)[-axes:]
 
 
