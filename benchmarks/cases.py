@@ -11,7 +11,7 @@ import numpy as np
 from .shapes import Shape
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -28,6 +28,7 @@ class Problem(ABC):
 
     kind: ClassVar[str]
     unit: ClassVar[str]
+    measure: ClassVar[str] = "max error / max|y|"
 
     operation: str
 
@@ -49,7 +50,25 @@ class Problem(ABC):
     @property
     @abstractmethod
     def tolerance(self) -> float:
-        """Largest error, relative to the largest result, of a peer that counts as right."""
+        """Largest `error` of a peer that counts as right."""
+
+    @staticmethod
+    def error(result: Array, expected: Array) -> float:
+        """Return what `measure` says of one result."""
+        return float(np.max(np.abs(result - expected)) / (np.max(np.abs(expected)) or 1))
+
+    def largest_error(self, results: Array | Sequence[Array], expected: Sequence[Array]) -> float:
+        """Return the largest error of a result, or of several; ValueError if they cannot be compared."""
+        several = [results] if isinstance(results, np.ndarray) else results
+        largest = 0.0
+        for result, wanted in zip(several, expected, strict=True):
+            if result.shape != wanted.shape:
+                raise ValueError(f"result has shape {result.shape}, expected {wanted.shape}")
+            error = self.error(result, wanted)
+            if not np.isfinite(error):
+                raise ValueError("result is not finite")
+            largest = max(largest, error)
+        return largest
 
     @abstractmethod
     def description(self) -> dict[str, Any]:

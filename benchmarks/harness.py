@@ -68,7 +68,7 @@ class Worker:
 class Measurement:
     """What one peer did with one case: the time of a call in each round, or why there is none."""
 
-    max_error: float | None = None
+    error: float | None = None
     failure: str | None = None
     unsupported: str | None = None
     seconds: list[float] = field(default_factory=list)
@@ -105,9 +105,9 @@ def measure(
     for name, worker in workers.items():
         answer = worker.ask(load=problem.description(), **file)
         measurement = measurements[name] = Measurement(**answer)
-        error = measurement.max_error
+        error = measurement.error
         if error is not None and error > problem.tolerance:
-            measurement.failure = f"wrong: max error {error:.1e} of max|y|, tolerance {problem.tolerance:.0e}"
+            measurement.failure = f"wrong: {problem.measure} {error:.1e}, tolerance {problem.tolerance:.0e}"
 
     timed = {name: m for name, m in measurements.items() if m.failure is None and m.unsupported is None}
     rest = REST_SECONDS if len(timed) > 1 else 0

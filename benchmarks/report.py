@@ -15,6 +15,8 @@ from .harness import ROOT
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from .cases import Problem
+
     Result = Mapping[str, Any]
 
 
@@ -63,9 +65,9 @@ def table(rows: Iterable[Sequence[str]], *headings: str) -> Iterator[str]:
 # -- speeds -----------------------------------------------------------------------------------
 
 
-def speeds(results: Iterable[Result], peers: Sequence[str], unit: str) -> Iterator[str]:
+def speeds(results: Iterable[Result], peers: Sequence[str], problem: type[Problem]) -> Iterator[str]:
     """Yield a table of the speed of each peer, with a verdict per row."""
-    yield f"{unit} (max error / max|y|); ratio: time of the fastest peer / ours\n"
+    yield f"{problem.unit} ({problem.measure}); ratio: time of the fastest peer / ours\n"
     headings = "shape", "operation", *peers, "fastest peer", "ratio", "spread"
     yield from table((_speed_row(result, peers) for result in results), *headings)
 
@@ -86,7 +88,7 @@ def _speed(work: float, measurement: Mapping[str, Any] | None) -> str:
     if measurement["failure"] is not None:
         return "wrong" if measurement["failure"].startswith("wrong") else "failed"
     speed = work / statistics.median(measurement["seconds"])
-    return f"{_three_digits(speed)} ({measurement['max_error']:.1e})"
+    return f"{_three_digits(speed)} ({measurement['error']:.1e})"
 
 
 def means(results: Iterable[Result]) -> list[dict[str, Any]]:

@@ -26,7 +26,7 @@ from .peers import PEERS, UnsupportedError
 from .training import TrainingStep
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
     from .cases import Array, Problem
     from .peers import Call
@@ -35,22 +35,7 @@ PROBLEMS: dict[str, type[Problem]] = {problem.kind: problem for problem in (Case
 MIN_REPETITIONS = 3
 
 
-def relative_error(result: Array, expected: Array) -> float:
-    if result.shape != expected.shape:
-        raise ValueError(f"result has shape {result.shape}, expected {expected.shape}")
-    error = float(np.max(np.abs(result - expected)) / (np.max(np.abs(expected)) or 1))
-    if not np.isfinite(error):
-        raise ValueError("result is not finite")
-    return error
-
-
-def largest_error(results: Array | Sequence[Array], expected: Sequence[Array]) -> float:
-    """Return the largest of the errors of a result, or of several."""
-    several = [results] if isinstance(results, np.ndarray) else results
-    return max(relative_error(*pair) for pair in zip(several, expected, strict=True))
-
-
-def errors(result: Array, expected: Array, magnitude: Array) -> dict[str, float]:
+def errors(case: Case, result: Array, expected: Array, magnitude: Array) -> dict[str, float]:
     """
     Return errors over one case.
 
@@ -62,7 +47,7 @@ def errors(result: Array, expected: Array, magnitude: Array) -> dict[str, float]
     unit = np.finfo(result.dtype).eps / 2
     summed = magnitude > 0
     return {
-        "max": relative_error(result, expected),
+        "max": case.largest_error(result, [expected]),
         "rms": float(np.sqrt(np.mean(error**2) / np.mean(expected**2))),
         "bound": float(np.max(error[summed] / magnitude[summed]) / unit),
     }
@@ -103,7 +88,7 @@ def answers(name: str, threads: int) -> Iterator[dict[str, Any]]:
                 problem, (expected, magnitude) = load(request["errors"], request)
                 assert isinstance(problem, Case)
                 yield {
-                    variant: errors(np.asarray(way.read(way.run())), expected, magnitude)
+                    variant: errors(problem, np.asarray(way.read(way.run())), expected, magnitude)
                     for variant, way in peer.variants(problem).items()
                 }
             else:
@@ -111,7 +96,7 @@ def answers(name: str, threads: int) -> Iterator[dict[str, Any]]:
                 gc.collect()
                 problem, expected = load(request["load"], request)
                 call = peer.prepare(problem)
-                yield {"max_error": largest_error(call.read(call.run()), expected)}
+                yield {"error": problem.largest_error(call.read(call.run()), expected)}
         except UnsupportedError as reason:
             yield {"unsupported": str(reason)}
         except Exception as error:  # whatever a library raises ends this case, not the run

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .base import Call, Peer, forward_only
+from .base import Call, Peer, forward_only, need
 
 if TYPE_CHECKING:
     from ..cases import Array, Case
@@ -30,6 +30,9 @@ class Mnn(Peer):
 
     def convolution(self, case: Case) -> Call:
         forward_only(case, axes=(1, 2))
+        shape = case.shape
+        # The builders of graphs compute something else for other groups (3.6.1).
+        need(shape.groups == 1 or (shape.depthwise and not shape.transposed), "one group, or depthwise")
         flat = len(case.shape.size) == 1
         call = self._planes(case.in_two_dimensions() if flat else case)
         return Call(call.run, lambda result: call.read(result).squeeze(2)) if flat else call
@@ -42,7 +45,10 @@ class Mnn(Peer):
 
         input = expr.placeholder(shape.input_shape, expr.NC4HW4, expr.float)
         input.name = "x"
-        geometry = *(list(sizes) for sizes in (shape.stride, shape.padding, shape.dilation)), shape.groups
+        geometry = (
+            *(list(reversed(sizes)) for sizes in (shape.stride, shape.padding, shape.dilation)),
+            shape.groups,
+        )
         function = expr.conv2d_transpose if shape.transposed else expr.conv2d
         bias = np.zeros(shape.out_channels, np.float32)
         output = function(input, constant(case.weight), constant(bias), *geometry, expr.CAFFE)

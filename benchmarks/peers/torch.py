@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..training import LEARNING_RATE, NETWORKS, results
+from ..training import FIRST_RATE, NETWORKS, learning_rates, results
 from .base import Call, Peer, UnsupportedError, forward_only, need
 
 if TYPE_CHECKING:
@@ -50,12 +50,14 @@ class Torch(Peer):
         model = NETWORKS[step.network][0](_layers(torch))
         model.load_state_dict({name: torch.from_numpy(value) for name, value in step.state.items()})
         model = self._placed(model)
-        optimizer = torch.optim.SGD(model.parameters(), lr=LEARNING_RATE)
+        optimizer = torch.optim.SGD(model.parameters(), lr=FIRST_RATE)
+        rates = learning_rates()
         floats = step.input.dtype.kind == "f"
         input = self._tensor(step.input) if floats else torch.from_numpy(step.input)
         target = torch.from_numpy(step.target)
 
         def run() -> Any:
+            optimizer.param_groups[0]["lr"] = next(rates)
             optimizer.zero_grad()
             loss = torch.nn.functional.cross_entropy(model(input), target)
             loss.backward()
