@@ -14,15 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-<<<<<<< HEAD
-from . import report
-from .cases import COMMANDS, UNITS, random_case
-from .harness import REST_SECONDS, TOLERANCE, Worker, compare, measure
-=======
 from . import accuracy, environments, picture, report, scaling
 from .cases import TOLERANCES, Case
 from .harness import REST_SECONDS, ROUND_SECONDS, Worker, compare, measure
->>>>>>> bench-pooling
 from .peers import PEERS
 from .pooling import POOL_SHAPES, PoolCase
 from .shapes import IMAGES, SHAPES, select
@@ -92,47 +86,6 @@ def arguments() -> argparse.Namespace:
     install = commands.add_parser("install", help=text, description=text, parents=[places])
     install.add_argument("--peers", default=",".join(PEERS), help="default: all")
     options = parser.parse_args()
-<<<<<<< HEAD
-
-    if options.threads < 1 or options.rounds < 1:
-        parser.error("--threads, --rounds: expected an int >= 1")
-    options.peers = options.peers.split(",")
-    options.python = dict(entry.partition("=")[::2] for entry in options.python)
-    for name in (*options.peers, *options.python):
-        if name not in PEERS:
-            parser.error(f"expected a peer among {','.join(PEERS)}, received {name!r}")
-    for path in options.python.values():
-        if shutil.which(path) is None:
-            parser.error(f"--python: expected PEER=PATH of an interpreter, received {path!r}")
-    if not select(options.shapes, COMMANDS[options.command][0]):
-        parser.error(f"--shapes: expected all, required or part of a label, received {options.shapes!r}")
-    return options
-
-
-def run(options: argparse.Namespace, workers: Mapping[str, Worker]) -> list[dict[str, Any]]:
-    """Measure case by case, print each row when it is known, and return everything."""
-    rng, results = np.random.default_rng(), []
-    print(report.header(workers), flush=True)
-    rows, operations = COMMANDS[options.command]
-    for shape in select(options.shapes, rows):
-        for operation in operations:
-            case = random_case(shape, operation, rng)
-            with tempfile.TemporaryDirectory() as folder:
-                measurements = measure(case, workers, options.rounds, Path(folder))
-            verdict = compare(measurements)
-            print(report.row(case, measurements, verdict), flush=True)
-            for name, measurement in measurements.items():
-                if measurement.failure is not None:
-                    print(f"{name}, {shape.label}, {operation}: {measurement.failure}", file=sys.stderr)
-            results.append(
-                {
-                    "shape": asdict(shape),
-                    "operation": operation,
-                    "work": case.work,
-                    "peers": {name: asdict(measurement) for name, measurement in measurements.items()},
-                    "verdict": asdict(verdict) if verdict else None,
-                }
-=======
     if options.command != "report":
         _check(options, parser)
     return options
@@ -270,7 +223,6 @@ def measured(options: argparse.Namespace) -> dict[str, Any]:
                 {name: options.python[name] for name in workers},
                 options.threads,
                 options.axes,
->>>>>>> bench-pooling
             )
         else:
             results = timings(options, workers)
@@ -296,26 +248,6 @@ def merged(files: list[Path]) -> dict[str, Any]:
 
 def main() -> None:
     options = arguments()
-<<<<<<< HEAD
-    document = {
-        **report.environment(),
-        **{name: getattr(options, name) for name in ("command", "threads", "rounds")},
-        "unit": UNITS[options.command],
-        "rest_seconds": REST_SECONDS,
-        "tolerance": TOLERANCE,
-    }
-    with contextlib.ExitStack() as stack:
-        started = {
-            name: stack.enter_context(Worker(name, options.threads, options.python.get(name, sys.executable)))
-            for name in options.peers
-        }
-        workers = {name: worker for name, worker in started.items() if "failure" not in worker.versions}
-        document["versions"] = {name: worker.versions for name, worker in started.items()}
-        print(report.title(document))
-        document["results"] = run(options, workers)
-    if options.json:
-        options.json.write_text(json.dumps(document, indent=1) + "\n")
-=======
     if options.command == "install":
         failures = environments.install(options.peers, options.environments)
         if failures:
@@ -329,7 +261,6 @@ def main() -> None:
         document = measured(options)
     if options.picture:
         picture.draw(document, options.picture)
->>>>>>> bench-pooling
 
 
 if __name__ == "__main__":

@@ -20,11 +20,7 @@ from .peers import PEERS
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-<<<<<<< HEAD
-    from .cases import Case, PoolCase
-=======
     from .cases import Array, Problem
->>>>>>> bench-pooling
 
 ROOT = Path(__file__).resolve().parents[1]
 ROUND_SECONDS = 0.05
@@ -92,15 +88,6 @@ class Verdict:
     greatest: float
 
 
-<<<<<<< HEAD
-def measure(
-    case: Case | PoolCase, workers: Mapping[str, Worker], rounds: int, folder: Path
-) -> dict[str, Measurement]:
-    """Check every peer, then time those that are right, one after the other in each round."""
-    data = folder / "case.npz"
-    arrays = {name: value for name, value in vars(case).items() if isinstance(value, np.ndarray)}
-    np.savez(data, **arrays, expected=reference(case))
-=======
 def save(problem: Problem, expected: Sequence[Array], folder: Path) -> dict[str, str]:
     """Write the data for the peers' processes; return the part of a request that names it."""
     data = folder / "problem.npz"
@@ -114,7 +101,6 @@ def measure(
 ) -> dict[str, Measurement]:
     """Check every peer, then time those that are right, one after the other in each round."""
     file = save(problem, problem.reference(), folder)
->>>>>>> bench-pooling
     measurements = {}
     for name, worker in workers.items():
         answer = worker.ask(load=problem.description(), **file)

@@ -16,45 +16,9 @@ from .peers import PEERS
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-<<<<<<< HEAD
-    from .cases import Case, PoolCase
-    from .harness import Measurement, Verdict
-
-
-def title(document: Mapping[str, Any]) -> str:
-    """Machine, commit and versions; which peers are left out, and how to read the table."""
-    lines = [
-        f"{document['cpu']}, {document['threads']} threads, commit {document['commit']}, {document['date']}",
-        "",
-    ]
-    for name, versions in document["versions"].items():
-        if "failure" in versions:
-            lines.append(f"- {name} is left out: {versions['failure']}")
-        else:
-            lines.append(f"- {name}: {', '.join(' '.join(item) for item in versions.items())}")
-    return "\n".join(
-        [*lines, "", f"{document['unit']} (max error / max|y|); ratio: time of the fastest peer / ours", ""]
-    )
-
-
-def header(peers: Iterable[str]) -> str:
-    names = ["shape", "operation", *peers, "fastest peer", "ratio", "spread"]
-    return f"{_row(names)}\n{_row(['---'] * len(names))}"
-
-
-def row(case: Case | PoolCase, measurements: Mapping[str, Measurement], verdict: Verdict | None) -> str:
-    """Speed of each peer, then the verdict."""
-    cells = [_cell(case.work, measurement) for measurement in measurements.values()]
-    end = ["–", "–", "–"]
-    if verdict is not None:
-        spread = f"{verdict.least:.2f} to {verdict.greatest:.2f}"
-        end = [verdict.fastest, f"{verdict.ratio:.2f}", spread]
-    return _row([case.shape.label, case.operation, *cells, *end])
-=======
     from .cases import Problem
 
     Result = Mapping[str, Any]
->>>>>>> bench-pooling
 
 
 def environment() -> dict[str, Any]:
@@ -224,16 +188,6 @@ def _row(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-<<<<<<< HEAD
-def _cell(work: int, measurement: Measurement) -> str:
-    if measurement.failure is not None:
-        return "wrong" if measurement.failure.startswith("wrong") else "failed"
-    speed = work / measurement.median / 1e9
-    return f"{speed:.{0 if speed >= 100 else 2}f} ({measurement.max_error:.1e})"
-
-
-=======
->>>>>>> bench-pooling
 def _cpu_model() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()

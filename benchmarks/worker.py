@@ -21,16 +21,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-<<<<<<< HEAD
-from .cases import make_case
-from .peers import PEERS
-from .shapes import PoolShape, Shape
-=======
 from .cases import Case
 from .peers import PEERS, UnsupportedError
 from .pooling import PoolCase
 from .training import TrainingStep
->>>>>>> bench-pooling
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -101,21 +95,11 @@ def answers(name: str, threads: int) -> Iterator[dict[str, Any]]:
             else:
                 call = None  # the memory of the case before
                 gc.collect()
-<<<<<<< HEAD
-                with np.load(request["data"]) as data:
-                    arrays = dict(data)
-                expected = arrays.pop("expected")
-                kind = Shape if "weight" in arrays else PoolShape
-                call = peer.prepare(make_case(kind.from_json(request["load"]), request["operation"], arrays))
-                del arrays
-                yield {"max_error": relative_error(np.asarray(call()), expected)}
-=======
                 problem, expected = load(request["load"], request)
                 call = peer.prepare(problem)
                 yield {"error": problem.largest_error(call.read(call.run()), expected)}
         except UnsupportedError as reason:
             yield {"unsupported": str(reason)}
->>>>>>> bench-pooling
         except Exception as error:  # whatever a library raises ends this case, not the run
             yield {"failure": f"{type(error).__name__}: {error}"}
 

@@ -46,45 +46,6 @@ def test_shapes_are_distinct_convolutions(benchmarks):
         assert min(shape.output_shape) >= 1, shape
 
 
-<<<<<<< HEAD
-def test_output_shape_is_that_of_conv2d(shapes):
-    shape = shapes.Shape("odd", 2, 4, 9, 12, 6, (3, 2), (2, 3), (2, 1), (2, 1), groups=2)
-    input, weight = np.zeros(shape.input_shape), np.zeros(shape.weight_shape)
-    output = F.conv2d(input, weight, None, shape.stride, shape.padding, shape.dilation, shape.groups)
-    assert shape.output_shape == output.shape
-
-
-def test_output_shape_of_pools(shapes):
-    assert len({shape.label for shape in shapes.POOL_SHAPES}) == len(shapes.POOL_SHAPES)
-    for shape in shapes.POOL_SHAPES:
-        prefix = "adaptive_" if shape.output_size else ""
-        pool = getattr(F, f"{prefix}{shape.kind}_pool{shape.axes}d")
-        input = np.zeros((1, 1, *shape.sizes))
-        windows = (shape.output_size,) if shape.output_size else (shape.kernel, shape.step, shape.padding)
-        assert pool(input, *windows).shape[2:] == shape.output_shape[2:], shape
-
-
-def test_select(shapes):
-    assert shapes.select("all") == list(shapes.SHAPES)
-    required = [("3x3 64-64 @56", 1), ("3x3 64-64 @56", 16), ("3x3 256-256 @14", 1), ("3x3 256-256 @14", 16)]
-    assert [(shape.name, shape.batch) for shape in shapes.select("required")] == required
-    assert [shape.label for shape in shapes.select("@1080p")] == ["N=1 3x3 1-1 @1080p"]
-
-
-@pytest.mark.parametrize(
-    ("command", "shape", "operations"),
-    [
-        ("layers", "1-1 @8", ["forward"]),
-        ("backward", "1-1 @8", ["grad_input", "grad_weight"]),
-        ("pooling", "2x2 1 @8", ["forward", "grad_input"]),
-        ("pooling", "avg 6x6", ["forward", "grad_input"]),
-    ],
-)
-def test_run(command, shape, operations, tmp_path):
-    file = tmp_path / "result.json"
-    tiny = ["--peers=convnative", f"--shapes={shape}", "--rounds=1", "--threads=1"]
-    process = run(command, *tiny, f"--json={file}")
-=======
 def test_every_class_has_rows(benchmarks):
     classes = set(benchmarks.shapes.CLASSES)
     assert {shape.kind for shape in benchmarks.shapes.SHAPES} == classes
@@ -429,7 +390,6 @@ ALONE = ("--peers=convnative", "--threads=1")
 def test_run(command, operations, options, tmp_path):
     file = tmp_path / "result.json"
     process = run(command, *ALONE, *options, f"--json={file}")
->>>>>>> bench-pooling
     assert process.returncode == 0, process.stderr
     assert [line.split(" | ")[1] for line in process.stdout.splitlines()[-len(operations) :]] == operations
 
