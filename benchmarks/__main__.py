@@ -14,90 +14,251 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import report
-from .cases import COMMANDS, Case
-from .harness import REST_SECONDS, TOLERANCE, Worker, compare, measure
+from . import accuracy, environments, picture, report, scaling
+from .cases import TOLERANCES, Case
+from .harness import REST_SECONDS, ROUND_SECONDS, Worker, compare, measure
 from .peers import PEERS
-from .shapes import select
+from .shapes import IMAGES, SHAPES, select
+from .training import NETWORKS, TrainingStep
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
+
+    from .cases import Problem
+
+OPERATIONS = ("forward", "grad_input", "grad_weight")
+ENGINES = ("onnxruntime", "openvino", "jax", "ncnn", "mnn")
+TORCH = ("torch", "torch-channels-last")
+# What is measured by default: the peers that have the command's operations.
+COMMAND_PEERS = {
+    "layers": ("convnative", *TORCH, "torch-prepacked", *ENGINES),
+    "backward": ("convnative", *TORCH, "jax"),
+    "images": ("convnative-out", "convnative", *TORCH, *ENGINES, "opencv", "scipy-ndimage", "scipy-signal"),
+    "training": ("convnative", *TORCH),
+    "accuracy": ("convnative", *TORCH),
+    "scaling": ("convnative",),
+}
+COMMAND_OPERATIONS = {"backward": OPERATIONS[1:], "accuracy": OPERATIONS}
+
+
+def problems(options: argparse.Namespace) -> Iterator[Problem]:
+    """Yield what a command times, with new random data."""
+    rng = np.random.default_rng()
+    if options.command == "training":
+        yield from (TrainingStep.random(name, rng) for name in NETWORKS if options.shapes in ("all", name))
+        return
+    for shape in options.selected:
+        for operation in options.operations:
+            yield Case.random(shape, operation, rng, options.dtype)
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks", description="Speed of convnative beside its peers."
+        prog="python -m benchmarks", description="Speed and errors of convnative beside its peers."
     )
-    parser.add_argument("command", choices=COMMANDS)
-    parser.add_argument("--peers", default=",".join(PEERS), help="default: %(default)s")
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--shapes", default="all", help="all, required, or part of a row's label")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write everything that was measured")
-    interpreter = "interpreter for a peer that lives in another environment; repeatable"
-    parser.add_argument("--python", action="append", default=[], metavar="PEER=PATH", help=interpreter)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    helps = {
+        "layers": "forward of convolutions",
+        "backward": "their gradients with respect to input and weight",
+        "images": "one plane to one, and to several, at the sizes of photographs",
+        "training": "training steps of whole networks",
+        "accuracy": "errors beside torch's, of every algorithm of ours",
+        "scaling": "time against one size after the other, and where it jumps",
+    }
+    for command, text in helps.items():
+        _add_options(commands.add_parser(command, help=text, description=text))
+    again = commands.add_parser("report", help="tables and picture of files that --json wrote")
+    again.add_argument("files", type=Path, nargs="+", metavar="FILE", help="all of one command")
+    again.add_argument("--picture", type=Path, metavar="FILE")
+    install = commands.add_parser("install", help="an environment with its packages for each peer")
+    install.add_argument("--peers", default=",".join(PEERS), help="default: all")
+    for command in (*commands.choices.values(),):
+        if command is not again:
+            command.add_argument(
+                "--environments",
+                type=Path,
+                default=environments.DEFAULT,
+                metavar="FOLDER",
+                help="of the peers' environments (default: build/peers)",
+            )
     options = parser.parse_args()
-
-    if options.threads < 1 or options.rounds < 1:
-        parser.error("--threads, --rounds: expected an int >= 1")
-    options.peers = options.peers.split(",")
-    options.python = dict(entry.partition("=")[::2] for entry in options.python)
-    for name in (*options.peers, *options.python):
-        if name not in PEERS:
-            parser.error(f"expected a peer among {','.join(PEERS)}, received {name!r}")
-    for path in options.python.values():
-        if shutil.which(path) is None:
-            parser.error(f"--python: expected PEER=PATH of an interpreter, received {path!r}")
-    if not select(options.shapes):
-        parser.error(f"--shapes: expected all, required or part of a label, received {options.shapes!r}")
+    if options.command != "report":
+        _check(options, parser)
     return options
 
 
-def run(options: argparse.Namespace, workers: Mapping[str, Worker]) -> list[dict[str, Any]]:
-    """Measure case by case, print each row when it is known, and return everything."""
-    rng, results = np.random.default_rng(), []
-    print(report.header(workers), flush=True)
-    for shape in select(options.shapes):
-        for operation in COMMANDS[options.command]:
-            case = Case.random(shape, operation, rng)
-            with tempfile.TemporaryDirectory() as folder:
-                measurements = measure(case, workers, options.rounds, Path(folder))
-            verdict = compare(measurements)
-            print(report.row(case, measurements, verdict), flush=True)
-            for name, measurement in measurements.items():
-                if measurement.failure is not None:
-                    print(f"{name}, {shape.label}, {operation}: {measurement.failure}", file=sys.stderr)
-            results.append(
-                {
-                    "shape": asdict(shape),
-                    "operation": operation,
-                    "flops": shape.flops,
-                    "peers": {name: asdict(measurement) for name, measurement in measurements.items()},
-                    "verdict": asdict(verdict) if verdict else None,
-                }
+def _add_options(command: argparse.ArgumentParser) -> None:
+    name = command.prog.rpartition(" ")[2]
+    command.add_argument("--peers", default=",".join(COMMAND_PEERS[name]), help="default: %(default)s")
+    command.add_argument("--threads", type=int, default=2)
+    command.add_argument("--json", type=Path, metavar="FILE", help="write everything that was measured")
+    command.add_argument("--picture", type=Path, metavar="FILE", help="draw it (needs matplotlib)")
+    interpreter = "interpreter for a peer that lives elsewhere; repeatable"
+    command.add_argument("--python", action="append", default=[], metavar="PEER=PATH", help=interpreter)
+    if name != "accuracy":
+        command.add_argument("--rounds", type=int, default=5)
+    if name == "training":
+        command.add_argument("--shapes", default="all", help=f"all, or one of {', '.join(NETWORKS)}")
+        return
+    default = {"images": "all", "scaling": "N=1 3x3 64-64 @56"}.get(name, "overview")
+    rows = "all, required, overview, a network, a class, or part of a row's label; with ; between several"
+    command.add_argument("--shapes", default=default, help=f"{rows} (default: %(default)s)")
+    command.add_argument("--dtype", choices=TOLERANCES, default="float32")
+    operations = ",".join(COMMAND_OPERATIONS.get(name, OPERATIONS[:1]))
+    command.add_argument("--operations", default=operations, help="default: %(default)s")
+    if name == "scaling":
+        command.add_argument("--axes", default=",".join(scaling.AXES), help="default: %(default)s")
+
+
+def _check(options: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
+    def words(option: str, known: Any) -> list[str]:
+        given: list[str] = getattr(options, option).split(",")
+        for word in given:
+            if word not in known:
+                parser.error(f"--{option}: expected one of {', '.join(known)}, received {word!r}")
+        return given
+
+    options.peers = words("peers", PEERS)
+    if options.command == "install":
+        return
+    if options.threads < 1 or getattr(options, "rounds", 1) < 1:
+        parser.error("--threads, --rounds: expected an int >= 1")
+    given = dict(entry.partition("=")[::2] for entry in options.python)
+    for name, path in given.items():
+        if name not in PEERS or shutil.which(path) is None:
+            parser.error(f"--python: expected PEER=PATH of an interpreter, received {name}={path}")
+    options.python = {
+        name: given.get(name, environments.interpreter(name, options.environments)) for name in options.peers
+    }
+    if options.command == "training":
+        if options.shapes not in ("all", *NETWORKS):
+            parser.error(
+                f"--shapes: expected all or one of {', '.join(NETWORKS)}, received {options.shapes!r}"
             )
-    return results
+        return
+    options.operations = words("operations", OPERATIONS)
+    if options.command == "scaling":
+        options.axes = words("axes", scaling.AXES)
+    options.selected = select(options.shapes, IMAGES if options.command == "images" else SHAPES)
+    if not options.selected:
+        parser.error(f"--shapes: expected a selection or part of a label, received {options.shapes!r}")
+
+
+def timings(options: argparse.Namespace, workers: Mapping[str, Worker]) -> Iterator[dict[str, Any]]:
+    """Measure problem by problem, and yield each when it is known."""
+    ours = options.peers[0] if PEERS[options.peers[0]].ours else "convnative"
+    for problem in problems(options):
+        with tempfile.TemporaryDirectory() as folder:
+            measurements = measure(problem, workers, options.rounds, Path(folder))
+        verdict = compare(measurements, ours)
+        for name, measurement in measurements.items():
+            if measurement.failure is not None:
+                reason = measurement.failure.partition("\n")[0]
+                print(f"{name}, {problem.label}, {problem.operation}: {reason}", file=sys.stderr)
+        yield {
+            **problem.description(),
+            "label": problem.label,
+            "group": problem.group,
+            "operation": problem.operation,
+            "unit": problem.unit,
+            "work": problem.work,
+            "peers": {name: asdict(measurement) for name, measurement in measurements.items()},
+            "verdict": {"ours": ours, **asdict(verdict)} if verdict else None,
+        }
+
+
+def tables(document: Mapping[str, Any], results: Iterator[dict[str, Any]]) -> Iterator[str]:
+    """Yield the lines of a report, each row as soon as its result comes."""
+    seen = document["results"]
+
+    def kept() -> Iterator[dict[str, Any]]:
+        for result in results:
+            seen.append(result)
+            yield result
+
+    command = document["command"]
+    yield report.title(document)
+    if command == "accuracy":
+        yield from report.errors(kept())
+        yield ""
+        yield from report.worst_table(seen)
+    elif command == "scaling":
+        yield from report.sweeps(kept())
+    else:
+        peers = [name for name, versions in document["versions"].items() if "failure" not in versions]
+        yield from report.speeds(kept(), peers, TrainingStep if command == "training" else Case)
+        rows = report.means(seen)
+        if rows:
+            yield ""
+            yield from report.mean_table(rows)
+
+
+def measured(options: argparse.Namespace) -> dict[str, Any]:
+    """Run a command and return its document, whole or as far as it came."""
+    settings = ("command", "threads", "rounds", "dtype", "shapes")
+    document: dict[str, Any] = {
+        **report.environment(),
+        **{name: getattr(options, name) for name in settings if hasattr(options, name)},
+        "round_seconds": ROUND_SECONDS,
+        "rest_seconds": REST_SECONDS,
+        "results": [],
+    }
+    with contextlib.ExitStack() as stack:
+        started = {
+            name: stack.enter_context(Worker(name, options.threads, python))
+            for name, python in options.python.items()
+        }
+        document["versions"] = {name: worker.versions for name, worker in started.items()}
+        workers = {name: worker for name, worker in started.items() if "failure" not in worker.versions}
+        if options.command == "accuracy":
+            results = accuracy.run(options.selected, options.operations, options.dtype, workers)
+        elif options.command == "scaling":
+            results = scaling.run(
+                options.selected,
+                options.operations,
+                options.dtype,
+                options.rounds,
+                {name: options.python[name] for name in workers},
+                options.threads,
+                options.axes,
+            )
+        else:
+            results = timings(options, workers)
+        try:
+            for line in tables(document, results):
+                print(line, flush=True)
+        finally:
+            if options.json:
+                options.json.write_text(json.dumps(document, indent=1) + "\n")
+    return document
+
+
+def merged(files: list[Path]) -> dict[str, Any]:
+    """Return the first document with the results and the peers of all."""
+    documents = [json.loads(file.read_text()) for file in files]
+    commands = {document["command"] for document in documents}
+    if len(commands) > 1:
+        raise SystemExit(f"report: expected files of one command, received {', '.join(sorted(commands))}")
+    versions = {name: facts for document in documents for name, facts in document["versions"].items()}
+    results = [result for document in documents for result in document["results"]]
+    return {**documents[0], "versions": versions, "results": results}
 
 
 def main() -> None:
     options = arguments()
-    document = {
-        **report.environment(),
-        **{name: getattr(options, name) for name in ("command", "threads", "rounds")},
-        "rest_seconds": REST_SECONDS,
-        "tolerance": TOLERANCE,
-    }
-    with contextlib.ExitStack() as stack:
-        started = {
-            name: stack.enter_context(Worker(name, options.threads, options.python.get(name, sys.executable)))
-            for name in options.peers
-        }
-        workers = {name: worker for name, worker in started.items() if "failure" not in worker.versions}
-        document["versions"] = {name: worker.versions for name, worker in started.items()}
-        print(report.title(document))
-        document["results"] = run(options, workers)
-    if options.json:
-        options.json.write_text(json.dumps(document, indent=1) + "\n")
+    if options.command == "install":
+        failures = environments.install(options.peers, options.environments)
+        if failures:
+            raise SystemExit("\n".join(f"{peer}: {failure}" for peer, failure in failures.items()))
+        return
+    if options.command == "report":
+        document = merged(options.files)
+        for line in tables({**document, "results": []}, iter(document["results"])):
+            print(line)
+    else:
+        document = measured(options)
+    if options.picture:
+        picture.draw(document, options.picture)
 
 
 if __name__ == "__main__":

@@ -9,24 +9,22 @@ import statistics
 import subprocess
 import sys
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .cases import reference
-from .peers import OURS
+from .peers import PEERS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-    from .cases import Case
+    from .cases import Array, Problem
 
 ROOT = Path(__file__).resolve().parents[1]
 ROUND_SECONDS = 0.05
 REST_SECONDS = 0.3  # before a peer is timed: idle threads of the one before it spin for a while
-TOLERANCE = 1e-4  # of the largest result; float32 Winograd F(4x4) stays below 1e-5
 
 
 class Worker:
@@ -70,8 +68,9 @@ class Worker:
 class Measurement:
     """What one peer did with one case: the time of a call in each round, or why there is none."""
 
-    max_error: float | None = None
+    error: float | None = None
     failure: str | None = None
+    unsupported: str | None = None
     seconds: list[float] = field(default_factory=list)
 
     @property
@@ -89,28 +88,33 @@ class Verdict:
     greatest: float
 
 
-def measure(case: Case, workers: Mapping[str, Worker], rounds: int, folder: Path) -> dict[str, Measurement]:
+def save(problem: Problem, expected: Sequence[Array], folder: Path) -> dict[str, str]:
+    """Write the data for the peers' processes; return the part of a request that names it."""
+    data = folder / "problem.npz"
+    results = {f"expected/{index:04}": array for index, array in enumerate(expected)}
+    np.savez(data, **problem.arrays(), **results)
+    return {"kind": problem.kind, "data": str(data)}
+
+
+def measure(
+    problem: Problem, workers: Mapping[str, Worker], rounds: int, folder: Path
+) -> dict[str, Measurement]:
     """Check every peer, then time those that are right, one after the other in each round."""
-    data = folder / "case.npz"
-    np.savez(
-        data,
-        input=case.input,
-        weight=case.weight,
-        grad_output=case.grad_output,
-        expected=reference(case),
-    )
+    file = save(problem, problem.reference(), folder)
     measurements = {}
     for name, worker in workers.items():
-        answer = worker.ask(load=asdict(case.shape), operation=case.operation, data=str(data))
-        measurements[name] = Measurement(answer.get("max_error"), answer.get("failure"))
-        error = measurements[name].max_error
-        if error is not None and error > TOLERANCE:
-            measurements[name].failure = f"wrong: max error {error:.1e} of max|y|, tolerance {TOLERANCE:.0e}"
+        answer = worker.ask(load=problem.description(), **file)
+        measurement = measurements[name] = Measurement(**answer)
+        error = measurement.error
+        if error is not None and error > problem.tolerance:
+            measurement.failure = f"wrong: {problem.measure} {error:.1e}, tolerance {problem.tolerance:.0e}"
 
+    timed = {name: m for name, m in measurements.items() if m.failure is None and m.unsupported is None}
+    rest = REST_SECONDS if len(timed) > 1 else 0
     for _ in range(rounds):
-        for name, measurement in measurements.items():
+        for name, measurement in timed.items():
             if measurement.failure is None:
-                time.sleep(REST_SECONDS)
+                time.sleep(rest)
                 answer = workers[name].ask(round=ROUND_SECONDS)
                 measurement.failure = answer.get("failure")
                 if measurement.failure is None:
@@ -118,12 +122,13 @@ def measure(case: Case, workers: Mapping[str, Worker], rounds: int, folder: Path
     return measurements
 
 
-def compare(measurements: Mapping[str, Measurement]) -> Verdict | None:
-    """Return the verdict, or None where we or all others have no time."""
+def compare(measurements: Mapping[str, Measurement], ours: str = "convnative") -> Verdict | None:
+    """Return the verdict on one of our own, or None where it or all others have no time."""
     timed = {name: m for name, m in measurements.items() if m.failure is None and m.seconds}
-    ours = timed.pop(OURS, None)
-    if ours is None or not timed:
+    us = timed.get(ours)
+    theirs = [name for name in timed if not PEERS[name].ours]
+    if us is None or not theirs:
         return None
-    fastest = min(timed, key=lambda name: timed[name].median)
-    ratios = [theirs / us for theirs, us in zip(timed[fastest].seconds, ours.seconds, strict=True)]
+    fastest = min(theirs, key=lambda name: timed[name].median)
+    ratios = [a / b for a, b in zip(timed[fastest].seconds, us.seconds, strict=True)]
     return Verdict(fastest, statistics.median(ratios), min(ratios), max(ratios))

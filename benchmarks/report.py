@@ -1,9 +1,10 @@
-"""Rows of the Markdown table, and what a report says about the machine."""
+"""Tables in Markdown of what a document holds, and what it says about the machine."""
 
 from __future__ import annotations
 
 import os
 import platform
+import statistics
 import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,39 +13,11 @@ from typing import TYPE_CHECKING, Any
 from .harness import ROOT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from .cases import Case
-    from .harness import Measurement, Verdict
+    from .cases import Problem
 
-
-def title(document: Mapping[str, Any]) -> str:
-    """Machine, commit and versions; which peers are left out, and how to read the table."""
-    lines = [
-        f"{document['cpu']}, {document['threads']} threads, commit {document['commit']}, {document['date']}",
-        "",
-    ]
-    for name, versions in document["versions"].items():
-        if "failure" in versions:
-            lines.append(f"- {name} is left out: {versions['failure']}")
-        else:
-            lines.append(f"- {name}: {', '.join(' '.join(item) for item in versions.items())}")
-    return "\n".join([*lines, "", "GFLOP/s (max error / max|y|); ratio: time of the fastest peer / ours", ""])
-
-
-def header(peers: Iterable[str]) -> str:
-    names = ["shape", "operation", *peers, "fastest peer", "ratio", "spread"]
-    return f"{_row(names)}\n{_row(['---'] * len(names))}"
-
-
-def row(case: Case, measurements: Mapping[str, Measurement], verdict: Verdict | None) -> str:
-    """Speed of each peer, then the verdict."""
-    cells = [_cell(case.shape.flops, measurement) for measurement in measurements.values()]
-    end = ["–", "–", "–"]
-    if verdict is not None:
-        spread = f"{verdict.least:.2f} to {verdict.greatest:.2f}"
-        end = [verdict.fastest, f"{verdict.ratio:.2f}", spread]
-    return _row([case.shape.label, case.operation, *cells, *end])
+    Result = Mapping[str, Any]
 
 
 def environment() -> dict[str, Any]:
@@ -65,15 +38,157 @@ def environment() -> dict[str, Any]:
     }
 
 
+def title(document: Mapping[str, Any]) -> str:
+    """Machine, commit and versions; which peers are left out, and how to read the table."""
+    machine = (
+        document["cpu"],
+        f"{document['threads']} threads",
+        f"commit {document['commit']}",
+        document["date"],
+    )
+    lines = [f"`{document['command']}`: {', '.join(machine)}", ""]
+    for name, versions in document["versions"].items():
+        if "failure" in versions:
+            lines.append(f"- {name} is left out: {versions['failure']}")
+        else:
+            lines.append(f"- {name}: {', '.join(' '.join(item) for item in versions.items())}")
+    return "\n".join([*lines, ""])
+
+
+def table(rows: Iterable[Sequence[str]], *headings: str) -> Iterator[str]:
+    """Yield the lines of a table, one by one as its rows come."""
+    yield _row(headings)
+    yield _row(["---"] * len(headings))
+    yield from map(_row, rows)
+
+
+# -- speeds -----------------------------------------------------------------------------------
+
+
+def speeds(results: Iterable[Result], peers: Sequence[str], problem: type[Problem]) -> Iterator[str]:
+    """Yield a table of the speed of each peer, with a verdict per row."""
+    yield f"{problem.unit} ({problem.measure}); ratio: time of the fastest peer / ours\n"
+    headings = "shape", "operation", *peers, "fastest peer", "ratio", "spread"
+    yield from table((_speed_row(result, peers) for result in results), *headings)
+
+
+def _speed_row(result: Result, peers: Sequence[str]) -> list[str]:
+    cells = [_speed(result["work"], result["peers"].get(name)) for name in peers]
+    end = ["–", "–", "–"]
+    verdict = result["verdict"]
+    if verdict is not None:
+        spread = f"{verdict['least']:.2f} to {verdict['greatest']:.2f}"
+        end = [verdict["fastest"], f"{verdict['ratio']:.2f}", spread]
+    return [result["label"], result["operation"], *cells, *end]
+
+
+def _speed(work: float, measurement: Mapping[str, Any] | None) -> str:
+    if measurement is None or measurement["unsupported"] is not None:
+        return "–"
+    if measurement["failure"] is not None:
+        return "wrong" if measurement["failure"].startswith("wrong") else "failed"
+    speed = work / statistics.median(measurement["seconds"])
+    return f"{_three_digits(speed)} ({measurement['error']:.1e})"
+
+
+def means(results: Iterable[Result]) -> list[dict[str, Any]]:
+    """
+    Return the geometric mean of the ratios of each operation and class, and the least ratio with its row.
+
+    "all" is over the rows, so that a class counts by how many it has.
+    """
+    found: dict[tuple[str, str], list[tuple[float, str]]] = {}
+    for result in results:
+        if result["verdict"] is not None:
+            for group in (result["group"], "all"):
+                ratios = found.setdefault((result["operation"], group), [])
+                ratios.append((result["verdict"]["ratio"], result["label"]))
+    rows = []
+    for (operation, group), ratios in sorted(found.items(), key=lambda item: item[0][1] == "all"):
+        least, label = min(ratios)
+        mean = statistics.geometric_mean(ratio for ratio, _ in ratios)
+        rows.append(
+            {
+                "operation": operation,
+                "group": group,
+                "rows": len(ratios),
+                "mean": mean,
+                "least": least,
+                "at": label,
+            }
+        )
+    return rows
+
+
+def mean_table(rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    cells = (
+        [r["group"], r["operation"], str(r["rows"]), f"{r['mean']:.2f}", f"{r['least']:.2f}", r["at"]]
+        for r in rows
+    )
+    yield from table(cells, "class", "operation", "rows", "geometric mean of ratios", "least", "at")
+
+
+# -- errors -----------------------------------------------------------------------------------
+
+
+def errors(results: Iterable[Result]) -> Iterator[str]:
+    """Yield a table of the errors of each variant."""
+    yield "max: of max|y|; rms: of rms(y); bound: largest of |error| / (|w| * |x|), in units of rounding\n"
+    rows = (
+        [result["label"], result["operation"], result["distribution"], variant, *_errors(found)]
+        for result in results
+        for variant, found in result["errors"].items()
+    )
+    yield from table(rows, "shape", "operation", "data", "variant", "max", "rms", "bound")
+
+
+def worst(results: Iterable[Result]) -> dict[tuple[str, str, str], dict[str, float]]:
+    """Return the largest errors of each operation, distribution and variant."""
+    found: dict[tuple[str, str, str], dict[str, float]] = {}
+    for result in results:
+        for variant, measured in result["errors"].items():
+            largest = found.setdefault((result["operation"], result["distribution"], variant), dict(measured))
+            for name, value in measured.items():
+                largest[name] = max(largest[name], value)
+    return found
+
+
+def worst_table(results: Iterable[Result]) -> Iterator[str]:
+    rows = ([*key, *_errors(found)] for key, found in worst(results).items())
+    yield from table(rows, "operation", "data", "variant", "largest max", "largest rms", "largest bound")
+
+
+def _errors(found: Mapping[str, float]) -> list[str]:
+    return [f"{found['max']:.1e}", f"{found['rms']:.1e}", f"{found['bound']:.1f}"]
+
+
+# -- sweeps -----------------------------------------------------------------------------------
+
+
+def sweeps(results: Iterable[Result]) -> Iterator[str]:
+    """Yield a table of the points of each sweep; what is above the trend is marked."""
+    yield "trend: what the neighbours let expect; see README.md\n"
+    rows = (
+        [
+            result["peer"],
+            f"{result['label']} {result['operation']}",
+            f"{result['axis']} = {point['value']}",
+            f"{point['seconds'] * 1e6:.1f}",
+            _three_digits(point["work"] / point["seconds"]),
+            f"{point['factor']:.2f}" + (" **cliff**" if point["cliff"] else ""),
+        ]
+        for result in results
+        for point in result["points"]
+    )
+    yield from table(rows, "peer", "around", "point", "µs", "GFLOP/s", "time / trend")
+
+
+def _three_digits(value: float) -> str:
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
+
+
 def _row(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cells)} |"
-
-
-def _cell(flops: int, measurement: Measurement) -> str:
-    if measurement.failure is not None:
-        return "wrong" if measurement.failure.startswith("wrong") else "failed"
-    speed = flops / measurement.median / 1e9
-    return f"{speed:.{0 if speed >= 100 else 2}f} ({measurement.max_error:.1e})"
 
 
 def _cpu_model() -> str:

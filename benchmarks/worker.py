@@ -2,9 +2,10 @@
 The process of one peer: `python -m benchmarks.worker PEER THREADS`, from the repository's root.
 
 Runs in any environment with NumPy and the peer. One JSON object per line: on stdout first the peer's
-versions, then an answer to each line of stdin: to `{"load": shape, "operation": ..., "data": file}` the
-result's largest error relative to the largest result, to `{"round": seconds}` the median time of a call. An
-answer with "failure" says what went wrong.
+versions, then an answer to each line of stdin. To `{"load": description, "kind": ..., "data": file}` that is
+the largest error relative to the largest result, to `{"round": seconds}` the median time of a call, to
+`{"errors": description, ...}` the errors of each of the peer's variants. An answer with "failure" says what
+went wrong, one with "unsupported" what the library does not have.
 """
 
 from __future__ import annotations
@@ -21,24 +22,35 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .cases import Case
-from .peers import PEERS
-from .shapes import Shape
+from .peers import PEERS, UnsupportedError
+from .training import TrainingStep
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from .cases import Array
+    from .cases import Array, Problem
+    from .peers import Call
 
+PROBLEMS: dict[str, type[Problem]] = {problem.kind: problem for problem in (Case, TrainingStep)}
 MIN_REPETITIONS = 3
 
 
-def relative_error(result: Array, expected: Array) -> float:
-    if result.shape != expected.shape:
-        raise ValueError(f"result has shape {result.shape}, expected {expected.shape}")
-    error = float(np.max(np.abs(result - expected)) / np.max(np.abs(expected)))
-    if not np.isfinite(error):
-        raise ValueError("result is not finite")
-    return error
+def errors(case: Case, result: Array, expected: Array, magnitude: Array) -> dict[str, float]:
+    """
+    Return errors over one case.
+
+    `max` and `rms` are relative to the largest result and to its root mean square. `bound` is the largest
+    error relative to the sum of the absolute products, which the textbook bounds elementwise, in units of
+    the result's rounding error.
+    """
+    error = np.abs(result - expected)
+    unit = np.finfo(result.dtype).eps / 2
+    summed = magnitude > 0
+    return {
+        "max": case.largest_error(result, [expected]),
+        "rms": float(np.sqrt(np.mean(error**2) / np.mean(expected**2))),
+        "bound": float(np.max(error[summed] / magnitude[summed]) / unit),
+    }
 
 
 def median_time(call: Callable[[], Any], seconds: float) -> float:
@@ -53,25 +65,40 @@ def median_time(call: Callable[[], Any], seconds: float) -> float:
     return statistics.median(times)
 
 
+def load(description: dict[str, Any], request: dict[str, Any]) -> tuple[Problem, list[Array]]:
+    """Read the problem and what is expected, or what `magnitude` an elementwise bound has, from its file."""
+    with np.load(request["data"]) as data:
+        arrays = dict(data)
+    results = [arrays.pop(name) for name in sorted(arrays) if name.startswith("expected/")]
+    return PROBLEMS[request["kind"]].load(description, arrays), results
+
+
 def answers(name: str, threads: int) -> Iterator[dict[str, Any]]:
     peer = PEERS[name](threads)
     yield {"python": platform.python_version(), "numpy": np.__version__, **peer.versions()}
 
-    call: Callable[[], Any] | None = None
+    call: Call | None = None
     gc.disable()
     for request in map(json.loads, sys.stdin):
         try:
             if "round" in request:
                 assert call is not None, "nothing is loaded"
-                yield {"seconds": median_time(call, request["round"])}
+                yield {"seconds": median_time(call.run, request["round"])}
+            elif "errors" in request:
+                problem, (expected, magnitude) = load(request["errors"], request)
+                assert isinstance(problem, Case)
+                yield {
+                    variant: errors(problem, np.asarray(way.read(way.run())), expected, magnitude)
+                    for variant, way in peer.variants(problem).items()
+                }
             else:
                 call = None  # the memory of the case before
                 gc.collect()
-                with np.load(request["data"]) as data:
-                    arrays = data["input"], data["weight"], data["grad_output"]
-                    expected = data["expected"]
-                call = peer.prepare(Case(Shape.from_json(request["load"]), request["operation"], *arrays))
-                yield {"max_error": relative_error(np.asarray(call()), expected)}
+                problem, expected = load(request["load"], request)
+                call = peer.prepare(problem)
+                yield {"error": problem.largest_error(call.read(call.run()), expected)}
+        except UnsupportedError as reason:
+            yield {"unsupported": str(reason)}
         except Exception as error:  # whatever a library raises ends this case, not the run
             yield {"failure": f"{type(error).__name__}: {error}"}
 

@@ -1,0 +1,131 @@
+"""The library that this repository holds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..training import our_step, results
+from .base import Call, Peer, need
+
+if TYPE_CHECKING:
+    from ..cases import Case
+    from ..training import TrainingStep
+
+
+# Plain loops: operations beyond which a comparison of errors does without them.
+MOST_REFERENCE_FLOPS = 2e8
+
+
+class ConvNative(Peer):
+    """As users call it: a new output in each call, and the weights packed inside of it."""
+
+    name = "convnative"
+    packages = ("convnative",)
+    ours = True
+
+    def __init__(self, threads: int) -> None:
+        import convnative
+
+        self._library = convnative
+        convnative.set_num_threads(threads)
+
+    def versions(self) -> dict[str, str]:
+        return {
+            "convnative": self._library.__version__,
+            "isa": self._library.isa(),
+            "precision": self._library.get_precision(),
+        }
+
+    def convolution(self, case: Case) -> Call:
+        functional, axes = self._library.functional, len(case.shape.size)
+        if case.shape.transposed:
+            if case.operation != "forward":
+                return self._by_core(case)  # the public way to them is autograd
+            function = getattr(functional, f"conv_transpose{axes}d")
+        elif case.operation == "forward":
+            function = getattr(functional, f"conv{axes}d")
+        else:
+            function = getattr(functional, f"conv{axes}d_{case.operation}")
+        arguments, options = _arguments(case), self._options(case)
+        return Call(lambda: function(*arguments, **options))
+
+    def _options(self, _: Case) -> dict[str, Any]:
+        """Return arguments beyond those of the definition."""
+        return {}
+
+    @staticmethod
+    def _by_core(case: Case, **algorithm: str) -> Call:
+        from convnative import _core
+
+        prefix = "conv_transpose" if case.shape.transposed else "conv"
+        function = getattr(_core, f"{prefix}_{case.operation}")
+        arguments = len(case.shape.size), *_arguments(case)
+        return Call(lambda: function(*arguments, **algorithm))
+
+    def training_step(self, step: TrainingStep) -> Call:
+        model, run = our_step(step.network, "float32", step.state)
+        return Call(
+            lambda: run(step.input, step.target),
+            lambda loss: results(loss, step.state, model.named_parameters()),
+        )
+
+    def variants(self, case: Case) -> dict[str, Call]:
+        """Both precisions, and every algorithm that applies."""
+        from convnative import _core
+
+        usual = self.convolution(case)
+
+        def strictly() -> Any:
+            with self._library.precision("strict"):
+                return usual.run()
+
+        calls = {"convnative": usual, "convnative strict": Call(strictly)}
+        for row in _core.conv_algorithms():
+            too_slow = row["name"] == "reference" and case.shape.flops > MOST_REFERENCE_FLOPS
+            if row["operation"] != case.operation or case.shape.transposed or too_slow:
+                continue
+            call = self._by_core(case, algorithm=row["name"])
+            try:
+                call.run()
+            except ValueError:  # it does not apply to the shape
+                continue
+            calls[row["name"]] = call
+        return calls
+
+
+class ConvNativeOut(ConvNative):
+    """Into an array of the caller's, as loops over images do: the system has no new pages to clear."""
+
+    name = "convnative-out"
+
+    def _options(self, case: Case) -> dict[str, Any]:
+        need(case.operation == "forward", "forward")
+        return {"out": np.empty(case.shape.output_shape, case.dtype)}
+
+
+class ConvNativeStrict(ConvNative):
+    """In strict precision."""
+
+    name = "convnative-strict"
+
+    def __init__(self, threads: int) -> None:
+        super().__init__(threads)
+        self._mode = self._library.precision("strict")  # kept: it ends with the process
+        self._mode.__enter__()
+
+
+def _arguments(case: Case) -> tuple[Any, ...]:
+    """Return the arguments of the operation, which functional and the core have in one order."""
+    shape = case.shape
+    arrays: dict[str, tuple[Any, ...]] = {
+        "forward": (case.input, case.weight, None),
+        "grad_input": (case.grad_output, case.weight, shape.input_shape),
+        "grad_weight": (case.grad_output, case.input, shape.weight_shape),
+    }
+    if shape.transposed:
+        geometry: tuple[Any, ...] = (shape.stride, shape.padding, 0, shape.groups, shape.dilation)
+    else:
+        geometry = (shape.stride, shape.padding, shape.dilation, shape.groups)
+    return *arrays[case.operation], *geometry
