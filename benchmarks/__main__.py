@@ -186,7 +186,7 @@ def tables(document: Mapping[str, Any], results: Iterator[dict[str, Any]]) -> It
         yield from report.sweeps(kept())
     else:
         peers = [name for name, versions in document["versions"].items() if "failure" not in versions]
-        yield from report.speeds(kept(), peers, TrainingStep if command == "training" else Case)
+        yield from report.speeds(kept(), peers, {"training": TrainingStep}.get(command, Case))
         rows = report.means(seen)
         if rows:
             yield ""

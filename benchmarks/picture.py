@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 def draw(document: Mapping[str, Any], file: Path) -> None:
     """Write the picture; the suffix of the file decides its format."""
-    # Not pyplot: it would look for a screen.
     from matplotlib.figure import Figure
 
     results = document["results"]
@@ -94,6 +93,7 @@ def _errors(figure: Any, results: Results) -> None:
                 axes.scatter(*zip(*points, strict=True), marker=marker, s=20, label=name)
             axes.set_yticks(range(len(variants)), variants, fontsize=7)
             axes.set_xscale("log")
+            axes.xaxis.set_minor_formatter("")
             axes.set_title(f"{operation}, {distribution}", fontsize=8)
             axes.grid(alpha=0.3)
     panels[0, 0].invert_yaxis()
@@ -105,7 +105,10 @@ def _sweeps(figure: Any, results: Results) -> None:
     columns = min(3, len(results))
     rows = -(-len(results) // columns)
     figure.set_size_inches(4.5 * columns, 3.2 * rows)
-    for axes, result in zip(figure.subplots(rows, columns, squeeze=False).flat, results, strict=False):
+    panels = list(figure.subplots(rows, columns, squeeze=False).flat)
+    for axes in panels[len(results) :]:
+        axes.set_visible(False)
+    for axes, result in zip(panels, results, strict=False):
         values = [point["value"] for point in result["points"]]
         times = [point["seconds"] * 1e6 for point in result["points"]]
         axes.plot(values, times, marker=".")

@@ -97,19 +97,20 @@ def sweep(shape: Shape, axis: str) -> list[tuple[int, Shape]]:
     return [(c, replace(shape, **dict.fromkeys(together, c))) for c in CHANNELS if c > 1]
 
 
-def factors(work: Sequence[float], seconds: Sequence[float]) -> list[float]:
+def factors(work: Sequence[float], seconds: Sequence[float], *, larger: bool = True) -> list[float]:
     """
     Return the time of each point divided by its trend.
 
     The trend is what the neighbours let expect: the time of the smaller one grown in proportion to the
-    operations, or the time of the larger one, whichever is less. An end has one neighbour.
+    operations, or the time of the larger one, whichever is less. An end has one neighbour. Without `larger`
+    the smaller one alone counts: more threads may be faster.
     """
     found = []
     for index, time in enumerate(seconds):
         trends = []
         if index > 0:
             trends.append(seconds[index - 1] * max(work[index] / work[index - 1], 1))
-        if index + 1 < len(seconds):
+        if larger and index + 1 < len(seconds):
             trends.append(seconds[index + 1])
         found.append(time / min(trends, default=time))
     return found
@@ -138,7 +139,8 @@ def run(
                             asked = [(count, shape, workers[count]) for count in counts]
                         else:
                             asked = [(value, s, workers[threads]) for value, s in sweep(shape, axis)]
-                        points = list(_points(asked, operation, dtype, rounds))
+                        measured = list(_measured(asked, operation, dtype, rounds))
+                        points = _points(measured, larger=axis != "threads")
                         if points:
                             yield {
                                 "peer": peer,
@@ -149,10 +151,11 @@ def run(
                             }
 
 
-def _points(
+def _measured(
     asked: Iterable[tuple[int, Shape, Worker]], operation: str, dtype: str, rounds: int
-) -> Iterator[dict[str, Any]]:
-    rng, measured = np.random.default_rng(), []
+) -> Iterator[tuple[int, float, float]]:
+    """Yield value, work and seconds of what the peer has."""
+    rng = np.random.default_rng()
     for value, shape, worker in asked:
         case = Case.random(shape, operation, rng, dtype)
         with tempfile.TemporaryDirectory() as folder:
@@ -160,13 +163,14 @@ def _points(
         if measurement.failure is not None:
             raise RuntimeError(f"{shape.label}, {operation}: {measurement.failure}")
         if measurement.unsupported is None:
-            measured.append((value, case.work, median(measurement.seconds)))
-    above = factors([work for _, work, _ in measured], [seconds for *_, seconds in measured])
-    for (value, work, seconds), factor in zip(measured, above, strict=True):
-        yield {
-            "value": value,
-            "work": work,
-            "seconds": seconds,
-            "factor": factor,
-            "cliff": factor > CLIFF,
-        }
+            yield value, case.work, median(measurement.seconds)
+
+
+def _points(measured: Sequence[tuple[int, float, float]], *, larger: bool) -> list[dict[str, Any]]:
+    work, seconds = [work for _, work, _ in measured], [seconds for *_, seconds in measured]
+    return [
+        {"value": value, "work": work, "seconds": seconds, "factor": factor, "cliff": factor > CLIFF}
+        for (value, work, seconds), factor in zip(
+            measured, factors(work, seconds, larger=larger), strict=True
+        )
+    ]

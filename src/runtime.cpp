@@ -3,6 +3,7 @@
 
 #include "arguments.h"
 #include "base/cpu.h"
+#include "base/fma_peak.h"
 #include "base/parallel.h"
 #include "bindings.h"
 #include "convnative/runtime.h"
@@ -37,6 +38,13 @@ void set_threads(py::handle value) {
   if (threads < 1 || threads > most)
     throw py::value_error("threads: expected an int from 1 to 4096, received " + std::to_string(threads));
   set_num_threads(static_cast<int>(threads));
+}
+
+// In all threads; a tenth of a second, so that an interrupt is served in time.
+double measure_fma_peak() {
+  const py::gil_scoped_release release;
+  constexpr int samples = 5;
+  return fma_peak(isa(), num_threads(), samples);
 }
 
 py::dict build_info() {
@@ -77,6 +85,7 @@ void bind_runtime(py::module_& module) {
       "set_precision", [](py::handle word) { set_precision(take_precision(take_str(word, "precision"))); },
       arg("precision"));
   module.def("build_info", &build_info);
+  module.def("fma_peak", &measure_fma_peak);
 }
 
 }  // namespace convnative::python

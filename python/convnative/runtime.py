@@ -204,6 +204,20 @@ def precision(mode: str) -> Iterator[None]:
         _core.set_precision(before)
 
 
+def fma_peak() -> float:
+    """
+    Measure the rate of multiply-adds of the threads in use, which no kernel can exceed.
+
+    It takes a tenth of a second, and means something on a machine that does nothing else.
+
+    Returns
+    -------
+    float
+        FLOP/s in float32; 0 on the instruction set "baseline", for which there is no such loop.
+    """
+    return _core.fma_peak()
+
+
 class Explanation(dict[str, Any]):
     """Facts by name that show as lines of text."""
 

@@ -1,0 +1,60 @@
+// A loop in assembly, as a C loop tends to be optimised into something else: ten independent chains of fused
+// multiply-adds in registers, enough for two units of a latency of four or five cycles.
+#include "base/fma_peak.h"
+
+#include "base/best_rate.h"
+
+namespace convnative {
+namespace {
+
+#if CONVNATIVE_X86_KERNELS
+  #define CONVNATIVE_CHAINS(instruction, reg)                                                             \
+    instruction " %%" reg "10, %%" reg "11, %%" reg "0\n" instruction " %%" reg "10, %%" reg "11, %%" reg \
+                "1\n" instruction " %%" reg "10, %%" reg "11, %%" reg "2\n" instruction " %%" reg         \
+                "10, %%" reg "11, %%" reg "3\n" instruction " %%" reg "10, %%" reg "11, %%" reg           \
+                "4\n" instruction " %%" reg "10, %%" reg "11, %%" reg "5\n" instruction " %%" reg         \
+                "10, %%" reg "11, %%" reg "6\n" instruction " %%" reg "10, %%" reg "11, %%" reg           \
+                "7\n" instruction " %%" reg "10, %%" reg "11, %%" reg "8\n" instruction " %%" reg         \
+                "10, %%" reg "11, %%" reg "9\n"
+constexpr int chains = 10;
+
+double fma_loop_avx512(long iterations) {
+  asm volatile(
+      "vpxorq %%zmm10, %%zmm10, %%zmm10\n vpxorq %%zmm11, %%zmm11, %%zmm11\n"
+      "1:\n" CONVNATIVE_CHAINS("vfmadd231ps", "zmm") "sub $1, %0\n jnz 1b\n vzeroupper\n"
+      : "+r"(iterations)
+      :
+      : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11",
+        "cc");
+  return 16 * 2 * chains;
+}
+
+double fma_loop_avx2(long iterations) {
+  asm volatile(
+      "vpxor %%ymm10, %%ymm10, %%ymm10\n vpxor %%ymm11, %%ymm11, %%ymm11\n"
+      "1:\n" CONVNATIVE_CHAINS("vfmadd231ps", "ymm") "sub $1, %0\n jnz 1b\n vzeroupper\n"
+      : "+r"(iterations)
+      :
+      : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11",
+        "cc");
+  return 8 * 2 * chains;
+}
+#endif
+
+}  // namespace
+
+double fma_peak(Isa level, int threads, int samples) {
+#if CONVNATIVE_X86_KERNELS
+  constexpr long iterations = 100000;
+  const auto loop = level == Isa::avx512 ? fma_loop_avx512 : fma_loop_avx2;
+  if (level != Isa::baseline)
+    return best_rate(threads, samples, [loop] { return [loop] { return loop(iterations) * iterations; }; });
+#else
+  (void)level;
+  (void)threads;
+  (void)samples;
+#endif
+  return 0;
+}
+
+}  // namespace convnative
