@@ -1,4 +1,4 @@
-"""The benchmark harness: its rows are convolutions, its arithmetic is right, it runs. No time is looked at."""
+"""The benchmark harness: its rows are convolutions, its arithmetic is right, it runs. No times in tests."""
 
 import importlib
 import importlib.util

@@ -16,7 +16,7 @@ from convnative.cli._output import CommandError, require
 pytest.importorskip("sklearn")
 Image = pytest.importorskip("PIL.Image")
 
-COMMANDS = ["demo", "train", "filter", "summary", "info"]
+COMMANDS = ["demo", "train", "filter", "summary", "bench", "info"]
 
 
 @pytest.fixture
@@ -112,6 +112,7 @@ def test_help(arguments, capsys):
         ["summary", "resnet"],
         ["summary", "lenet5", "--size", "8"],
         ["filter", "a.png"],
+        ["bench", "--threads", "0"],
     ],
 )
 def test_wrong_usage(arguments, capsys):

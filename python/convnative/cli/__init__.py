@@ -12,12 +12,12 @@ import os
 import sys
 from collections.abc import Sequence
 
-from . import demo, filter, info, summary, train
+from . import bench, demo, filter, info, summary, train
 from ._output import CommandError, Output
 
 __all__ = ["main"]
 
-_COMMANDS = (demo, train, filter, summary, info)
+_COMMANDS = (demo, train, filter, summary, bench, info)
 
 _EXAMPLES = """\
 examples:
@@ -25,6 +25,7 @@ examples:
   convnative train --epochs 20 -o digits.safetensors
   convnative filter photo.jpg --kernel sharpen --kernel edge -o filtered
   convnative summary vgg16 --batch 8
+  convnative bench
   convnative info
 """
 
