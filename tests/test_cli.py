@@ -1,5 +1,6 @@
 """The command line: what it prints, what it writes and the status it returns."""
 
+import importlib.util
 import io
 import re
 import subprocess
@@ -10,7 +11,7 @@ import pytest
 
 import convnative as cn
 from convnative import filters
-from convnative.cli import _reference, main
+from convnative.cli import _bench_peers, _reference, bench, main
 from convnative.cli._output import CommandError, require
 
 pytest.importorskip("sklearn")
@@ -251,6 +252,62 @@ def test_train_is_reproducible(capsys):
 def test_info(capsys):
     assert main(["info"]) == 0
     assert np.__version__ in capsys.readouterr().out
+
+
+@pytest.fixture
+def quick_bench(monkeypatch):
+    monkeypatch.setattr(bench, "_SECONDS", 0)
+    monkeypatch.setattr(bench, "_REST", 0)
+    monkeypatch.setattr(bench, "_COPIED", 2**20)
+
+
+def test_bench(quick_bench, isa, capsys):
+    before = cn.get_num_threads()
+    assert main(["bench", "--alone", "--threads", "1"]) == 0
+    text = capsys.readouterr().out
+    assert f"({isa}, 1 thread)" in text
+    # There is no loop of the baseline, so no share of it either.
+    assert ("multiply-adds" in text) == ("of the peak" in text) == (isa != "baseline")
+    assert len(re.findall(r"^\dx\d.* @ .*\d\.\d( +\d+%)?$", text, re.MULTILINE)) == 7
+    assert cn.get_num_threads() == before
+
+
+def test_bench_beside_others(quick_bench, monkeypatch, capsys):
+    def half_installed(case, threads):
+        raise OSError("no shared object")
+
+    def some(case, threads):
+        return (lambda: cn.functional.conv2d(case.input, case.weight)) if case.padding == 0 else None
+
+    peers = {"Broken": half_installed, "Some": some, "Zeros": lambda *_: lambda: np.float32(0)}
+    monkeypatch.setattr(bench, "PEERS", {name: ("numpy", make) for name, make in peers.items()})
+    monkeypatch.setattr(bench, "installed", lambda: list(peers))
+    assert main(["bench"]) == 0
+    rows = [line.split() for line in capsys.readouterr().out.splitlines() if " @ " in line]
+    assert len(rows) == 7
+    for row in rows:
+        broken, some_speed, zeros = row[-3:]
+        assert (broken, zeros) == ("OSError", "wrong")
+        assert (some_speed == "–") == (row[0] != "1x1,")
+
+
+@pytest.mark.parametrize("name", _bench_peers.PEERS)
+def test_peers_of_bench_compute_the_convolution(name):
+    module, make = _bench_peers.PEERS[name]
+    if importlib.util.find_spec(module) is None:
+        assert name not in _bench_peers.installed()
+        pytest.skip(f"{module} is not installed")
+    assert name in _bench_peers.installed()
+    rng, computed = np.random.default_rng(0), 0
+    for channels, out, kernel, stride, groups in ((4, 6, 3, 2, 2), (1, 1, 5, 1, 1)):
+        x = rng.standard_normal((1, channels, 9, 12), dtype=np.float32)
+        weight = rng.standard_normal((out, channels // groups, kernel, kernel), dtype=np.float32)
+        call = make(_bench_peers.Convolution(x, weight, stride, kernel // 2, groups), 1)
+        if call is not None:
+            expected = cn.functional.conv2d(x, weight, None, stride, kernel // 2, 1, groups)
+            np.testing.assert_allclose(np.asarray(call()), expected, rtol=1e-5, atol=1e-5)
+            computed += 1
+    assert computed > 0
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -8,6 +8,7 @@ import pytest
 
 import convnative as cn
 from convnative import functional as F
+from convnative import runtime
 
 
 def test_threads_are_restored_also_after_an_exception():
@@ -26,6 +27,10 @@ def test_threads_are_restored_also_after_an_exception():
             cn.set_num_threads(wrong)
         with pytest.raises(kind, match=r"^threads: "), cn.threads(wrong):
             pass
+
+
+def test_multiply_add_peak(isa):
+    assert (runtime.fma_peak() > 0) == (isa != "baseline")
 
 
 def test_precision_is_restored():
