@@ -31,7 +31,7 @@ ENGINES = ("onnxruntime", "openvino", "jax", "ncnn", "mnn")
 TORCH = ("torch", "torch-channels-last")
 # What is measured by default: the peers that have the command's operations.
 COMMAND_PEERS = {
-    "layers": ("convnative", *TORCH, "torch-prepacked", *ENGINES),
+    "layers": ("convnative", "convnative-prepacked", *TORCH, "torch-prepacked", *ENGINES),
     "backward": ("convnative", *TORCH, "jax"),
     "images": ("convnative-out", "convnative", *TORCH, *ENGINES, "opencv", "scipy-ndimage", "scipy-signal"),
     "training": ("convnative", *TORCH),
@@ -146,11 +146,10 @@ def _check(options: argparse.Namespace, parser: argparse.ArgumentParser) -> None
 
 def timings(options: argparse.Namespace, workers: Mapping[str, Worker]) -> Iterator[dict[str, Any]]:
     """Measure problem by problem, and yield each when it is known."""
-    ours = options.peers[0] if PEERS[options.peers[0]].ours else "convnative"
     for problem in problems(options):
         with tempfile.TemporaryDirectory() as folder:
             measurements = measure(problem, workers, options.rounds, Path(folder))
-        verdict = compare(measurements, ours)
+        verdicts = {name: compare(measurements, name) for name in options.peers if PEERS[name].ours}
         for name, measurement in measurements.items():
             if measurement.failure is not None:
                 reason = measurement.failure.partition("\n")[0]
@@ -163,7 +162,7 @@ def timings(options: argparse.Namespace, workers: Mapping[str, Worker]) -> Itera
             "unit": problem.unit,
             "work": problem.work,
             "peers": {name: asdict(measurement) for name, measurement in measurements.items()},
-            "verdict": {"ours": ours, **asdict(verdict)} if verdict else None,
+            "verdicts": {name: asdict(verdict) for name, verdict in verdicts.items() if verdict},
         }
 
 

@@ -122,7 +122,7 @@ def measure(
     return measurements
 
 
-def compare(measurements: Mapping[str, Measurement], ours: str = "convnative") -> Verdict | None:
+def compare(measurements: Mapping[str, Measurement], ours: str) -> Verdict | None:
     """Return the verdict on one of our own, or None where it or all others have no time."""
     timed = {name: m for name, m in measurements.items() if m.failure is None and m.seconds}
     us = timed.get(ours)

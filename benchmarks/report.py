@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .harness import ROOT
+from .peers import PEERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -66,20 +67,21 @@ def table(rows: Iterable[Sequence[str]], *headings: str) -> Iterator[str]:
 
 
 def speeds(results: Iterable[Result], peers: Sequence[str], problem: type[Problem]) -> Iterator[str]:
-    """Yield a table of the speed of each peer, with a verdict per row."""
-    yield f"{problem.unit} ({problem.measure}); ratio: time of the fastest peer / ours\n"
-    headings = "shape", "operation", *peers, "fastest peer", "ratio", "spread"
-    yield from table((_speed_row(result, peers) for result in results), *headings)
+    """Yield a table of the speed of each peer, with the verdicts on ours."""
+    yield f"{problem.unit} ({problem.measure}); ratio: time of the fastest peer / ours, median and spread\n"
+    ours = [name for name in peers if PEERS[name].ours]
+    headings = "shape", "operation", *peers, "fastest peer", *(f"ratio, {name}" for name in ours)
+    yield from table((_speed_row(result, peers, ours) for result in results), *headings)
 
 
-def _speed_row(result: Result, peers: Sequence[str]) -> list[str]:
+def _speed_row(result: Result, peers: Sequence[str], ours: Sequence[str]) -> list[str]:
     cells = [_speed(result["work"], result["peers"].get(name)) for name in peers]
-    end = ["–", "–", "–"]
-    verdict = result["verdict"]
-    if verdict is not None:
-        spread = f"{verdict['least']:.2f} to {verdict['greatest']:.2f}"
-        end = [verdict["fastest"], f"{verdict['ratio']:.2f}", spread]
-    return [result["label"], result["operation"], *cells, *end]
+    verdicts = [result["verdicts"].get(name) for name in ours]
+    fastest = next((verdict["fastest"] for verdict in verdicts if verdict is not None), "–")
+    ratios = [
+        "–" if v is None else f"{v['ratio']:.2f} ({v['least']:.2f} to {v['greatest']:.2f})" for v in verdicts
+    ]
+    return [result["label"], result["operation"], *cells, fastest, *ratios]
 
 
 def _speed(work: float, measurement: Mapping[str, Any] | None) -> str:
@@ -93,39 +95,34 @@ def _speed(work: float, measurement: Mapping[str, Any] | None) -> str:
 
 def means(results: Iterable[Result]) -> list[dict[str, Any]]:
     """
-    Return the geometric mean of the ratios of each operation and class, and the least ratio with its row.
+    Return the geometric mean of the ratios of each operation, class and one of ours, and the least ratio.
 
     "all" is over the rows, so that a class counts by how many it has.
     """
-    found: dict[tuple[str, str], list[tuple[float, str]]] = {}
+    found: dict[tuple[str, str, str], list[tuple[float, str]]] = {}
     for result in results:
-        if result["verdict"] is not None:
+        for ours, verdict in result["verdicts"].items():
             for group in (result["group"], "all"):
-                ratios = found.setdefault((result["operation"], group), [])
-                ratios.append((result["verdict"]["ratio"], result["label"]))
+                ratios = found.setdefault((ours, result["operation"], group), [])
+                ratios.append((verdict["ratio"], result["label"]))
     rows = []
-    for (operation, group), ratios in sorted(found.items(), key=lambda item: item[0][1] == "all"):
+    for (ours, operation, group), ratios in sorted(found.items(), key=lambda item: item[0][2] == "all"):
         least, label = min(ratios)
         mean = statistics.geometric_mean(ratio for ratio, _ in ratios)
-        rows.append(
-            {
-                "operation": operation,
-                "group": group,
-                "rows": len(ratios),
-                "mean": mean,
-                "least": least,
-                "at": label,
-            }
-        )
+        facts = {"ours": ours, "operation": operation, "group": group, "rows": len(ratios)}
+        rows.append({**facts, "mean": mean, "least": least, "at": label})
     return rows
 
 
 def mean_table(rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
     cells = (
-        [r["group"], r["operation"], str(r["rows"]), f"{r['mean']:.2f}", f"{r['least']:.2f}", r["at"]]
+        [
+            *(r["group"], r["operation"], r["ours"], str(r["rows"])),
+            *(f"{r['mean']:.2f}", f"{r['least']:.2f}", r["at"]),
+        ]
         for r in rows
     )
-    yield from table(cells, "class", "operation", "rows", "geometric mean of ratios", "least", "at")
+    yield from table(cells, "class", "operation", "of", "rows", "geometric mean of ratios", "least", "at")
 
 
 # -- errors -----------------------------------------------------------------------------------

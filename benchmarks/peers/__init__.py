@@ -7,7 +7,7 @@ A library is imported when its class is instantiated, so that this package impor
 from __future__ import annotations
 
 from .base import Call, Peer, UnsupportedError
-from .convnative import ConvNative, ConvNativeOut, ConvNativeStrict
+from .convnative import ConvNative, ConvNativeOut, ConvNativePrepacked, ConvNativeStrict
 from .jax import Jax
 from .mnn import Mnn
 from .ncnn import Ncnn
@@ -22,7 +22,7 @@ __all__ = ["PEERS", "Call", "Peer", "UnsupportedError"]
 PEERS: dict[str, type[Peer]] = {
     peer.name: peer
     for peer in (
-        *(ConvNative, ConvNativeOut, ConvNativeStrict),
+        *(ConvNative, ConvNativePrepacked, ConvNativeOut, ConvNativeStrict),
         *(Torch, TorchChannelsLast, TorchPrepacked),
         *(OnnxRuntime, OpenVino, Jax, Ncnn, Mnn),
         *(OpenCv, SciPyNdimage, SciPySignal),

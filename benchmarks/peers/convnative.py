@@ -95,6 +95,21 @@ class ConvNative(Peer):
         return calls
 
 
+class ConvNativePrepacked(ConvNative):
+    """A prepared convolution: weights packed beforehand, as inference engines do."""
+
+    name = "convnative-prepacked"
+
+    def convolution(self, case: Case) -> Call:
+        from convnative import _core
+
+        need(case.operation == "forward", "forward")
+        prepare = _core.prepare_conv_transpose if case.shape.transposed else _core.prepare_conv
+        _, *arguments = _arguments(case)
+        prepared = prepare(len(case.shape.size), case.shape.input_shape, *arguments)
+        return Call(lambda: prepared(case.input))
+
+
 class ConvNativeOut(ConvNative):
     """Into an array of the caller's, as loops over images do: the system has no new pages to clear."""
 
