@@ -22,7 +22,7 @@ from .shapes import IMAGES, SHAPES, select
 from .training import NETWORKS, TrainingStep
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from .cases import Problem
 
@@ -39,22 +39,27 @@ COMMAND_PEERS = {
     "scaling": ("convnative",),
 }
 COMMAND_OPERATIONS = {"backward": OPERATIONS[1:], "accuracy": OPERATIONS}
+# The problems of a command and the rows that they are made of; `Case` and `SHAPES` of all others.
+COMMAND_PROBLEMS: dict[str, type[Problem]] = {"training": TrainingStep}
+COMMAND_ROWS: dict[str, Sequence[Any]] = {"images": IMAGES, "training": tuple(NETWORKS)}
 
 
 def problems(options: argparse.Namespace) -> Iterator[Problem]:
     """Yield what a command times, with new random data."""
-    rng = np.random.default_rng()
-    if options.command == "training":
-        yield from (TrainingStep.random(name, rng) for name in NETWORKS if options.shapes in ("all", name))
-        return
-    for shape in options.selected:
+    rng, problem = np.random.default_rng(), COMMAND_PROBLEMS.get(options.command, Case)
+    for row in options.selected:
         for operation in options.operations:
-            yield Case.random(shape, operation, rng, options.dtype)
+            yield problem.random(row, operation, rng, options.dtype)
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks", description="Speed and errors of convnative beside its peers."
+    )
+    places = argparse.ArgumentParser(add_help=False)
+    folder = "of the peers' environments (default: build/peers)"
+    places.add_argument(
+        "--environments", type=Path, default=environments.DEFAULT, metavar="FOLDER", help=folder
     )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     helps = {
@@ -66,21 +71,13 @@ def arguments() -> argparse.Namespace:
         "scaling": "time against one size after the other, and where it jumps",
     }
     for command, text in helps.items():
-        _add_options(commands.add_parser(command, help=text, description=text))
+        _add_options(commands.add_parser(command, help=text, description=text, parents=[places]))
     again = commands.add_parser("report", help="tables and picture of files that --json wrote")
     again.add_argument("files", type=Path, nargs="+", metavar="FILE", help="all of one command")
     again.add_argument("--picture", type=Path, metavar="FILE")
-    install = commands.add_parser("install", help="an environment with its packages for each peer")
+    text = "an environment with its packages for each peer"
+    install = commands.add_parser("install", help=text, description=text, parents=[places])
     install.add_argument("--peers", default=",".join(PEERS), help="default: all")
-    for command in (*commands.choices.values(),):
-        if command is not again:
-            command.add_argument(
-                "--environments",
-                type=Path,
-                default=environments.DEFAULT,
-                metavar="FOLDER",
-                help="of the peers' environments (default: build/peers)",
-            )
     options = parser.parse_args()
     if options.command != "report":
         _check(options, parser)
@@ -130,18 +127,17 @@ def _check(options: argparse.Namespace, parser: argparse.ArgumentParser) -> None
     options.python = {
         name: given.get(name, environments.interpreter(name, options.environments)) for name in options.peers
     }
+    rows = COMMAND_ROWS.get(options.command, SHAPES)
     if options.command == "training":
-        if options.shapes not in ("all", *NETWORKS):
-            parser.error(
-                f"--shapes: expected all or one of {', '.join(NETWORKS)}, received {options.shapes!r}"
-            )
-        return
-    options.operations = words("operations", OPERATIONS)
+        options.operations, options.dtype = [TrainingStep.operation], "float32"
+        options.selected = [name for name in rows if options.shapes in ("all", name)]
+    else:
+        options.operations = words("operations", OPERATIONS)
+        options.selected = select(options.shapes, rows)
     if options.command == "scaling":
         options.axes = words("axes", scaling.AXES)
-    options.selected = select(options.shapes, IMAGES if options.command == "images" else SHAPES)
     if not options.selected:
-        parser.error(f"--shapes: expected a selection or part of a label, received {options.shapes!r}")
+        parser.error(f"--shapes: expected a name or part of a label, received {options.shapes!r}")
 
 
 def timings(options: argparse.Namespace, workers: Mapping[str, Worker]) -> Iterator[dict[str, Any]]:
@@ -185,7 +181,7 @@ def tables(document: Mapping[str, Any], results: Iterator[dict[str, Any]]) -> It
         yield from report.sweeps(kept())
     else:
         peers = [name for name, versions in document["versions"].items() if "failure" not in versions]
-        yield from report.speeds(kept(), peers, {"training": TrainingStep}.get(command, Case))
+        yield from report.speeds(kept(), peers, COMMAND_PROBLEMS.get(command, Case))
         rows = report.means(seen)
         if rows:
             yield ""

@@ -32,6 +32,11 @@ class Problem(ABC):
 
     operation: str
 
+    @classmethod
+    @abstractmethod
+    def random(cls, row: Any, operation: str, rng: np.random.Generator, dtype: str = "float32") -> Problem:
+        """Return a row of the command's table with new data."""
+
     @property
     @abstractmethod
     def label(self) -> str:

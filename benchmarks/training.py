@@ -159,7 +159,9 @@ class TrainingStep(Problem):
     state: dict[str, Array]
 
     @classmethod
-    def random(cls, network: str, rng: np.random.Generator) -> TrainingStep:
+    def random(
+        cls, network: str, _operation: str, rng: np.random.Generator, _dtype: str = "float32"
+    ) -> TrainingStep:
         build, batch, shape = NETWORKS[network]
         if len(shape) == 1:
             input = rng.integers(0, VOCABULARY, (batch, *shape))

@@ -134,7 +134,7 @@ def test_one_dimension_as_two(benchmarks, name):
 def test_a_problem_survives_the_way_to_its_worker(benchmarks, tmp_path):
     rng = np.random.default_rng(0)
     case = benchmarks.cases.Case.random(benchmarks.shapes.conv(3, 2, 4, 5), "grad_input", rng)
-    step = benchmarks.training.TrainingStep.random("LeNet", rng)
+    step = benchmarks.training.TrainingStep.random("LeNet", "step", rng)
     for problem in (case, step):
         expected = [np.zeros(3), np.ones(2)]
         request = json.loads(json.dumps(benchmarks.harness.save(problem, expected, tmp_path)))
