@@ -3,6 +3,7 @@
 import importlib
 import importlib.util
 import json
+import os
 import subprocess
 import sys
 import tomllib
@@ -16,6 +17,9 @@ import pytest
 from convnative import _core
 
 ROOT = Path(__file__).resolve().parents[1]
+
+# What starts processes depends on no level of instructions: once is enough.
+processes = pytest.mark.skipif("CONVNATIVE_MAX_ISA" in os.environ, reason="runs at the best level")
 
 
 @pytest.fixture
@@ -301,6 +305,7 @@ MODULES = {
 }
 
 
+@processes
 @pytest.mark.parametrize("name", MODULES)
 def test_peer_is_right(benchmarks, name, tmp_path):
     """In a process of its own, as in a measurement: what it does not refuse agrees with float64."""
@@ -355,6 +360,7 @@ def test_every_algorithm_has_its_errors(benchmarks):
 ALONE = ("--peers=convnative", "--threads=1")
 
 
+@processes
 @pytest.mark.parametrize(
     ("command", "operations", "options"),
     [
@@ -382,6 +388,7 @@ def test_run(command, operations, options, tmp_path):
         assert len(measurement["seconds"]) == 1
 
 
+@processes
 def test_images_and_their_report(tmp_path):
     pytest.importorskip("matplotlib")
     file, picture = tmp_path / "result.json", tmp_path / "twice.png"
@@ -401,6 +408,7 @@ def test_images_and_their_report(tmp_path):
     assert picture.stat().st_size > 1000
 
 
+@processes
 def test_accuracy_and_its_picture(tmp_path):
     pytest.importorskip("matplotlib")
     file, picture = tmp_path / "result.json", tmp_path / "errors.svg"
@@ -416,6 +424,7 @@ def test_accuracy_and_its_picture(tmp_path):
     assert picture.read_text().startswith("<?xml")
 
 
+@processes
 def test_scaling_and_its_picture(tmp_path):
     pytest.importorskip("matplotlib")
     file, picture = tmp_path / "result.json", tmp_path / "sweeps.svg"
@@ -429,6 +438,7 @@ def test_scaling_and_its_picture(tmp_path):
     assert picture.read_text().startswith("<?xml")
 
 
+@processes
 def test_a_missing_peer_is_left_out(tmp_path):
     missing = tmp_path / "python"
     missing.write_text("#!/bin/sh\nexit 3\n")
