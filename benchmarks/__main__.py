@@ -18,6 +18,7 @@ from . import accuracy, environments, picture, report, scaling
 from .cases import TOLERANCES, Case
 from .harness import REST_SECONDS, ROUND_SECONDS, Worker, compare, measure
 from .peers import PEERS
+from .pooling import POOL_SHAPES, PoolCase
 from .shapes import IMAGES, SHAPES, select
 from .training import NETWORKS, TrainingStep
 
@@ -34,14 +35,19 @@ COMMAND_PEERS = {
     "layers": ("convnative", "convnative-prepacked", *TORCH, "torch-prepacked", *ENGINES),
     "backward": ("convnative", *TORCH, "jax"),
     "images": ("convnative-out", "convnative", *TORCH, *ENGINES, "opencv", "scipy-ndimage", "scipy-signal"),
+    "pooling": ("convnative", *TORCH),
     "training": ("convnative", *TORCH),
     "accuracy": ("convnative", *TORCH),
     "scaling": ("convnative",),
 }
-COMMAND_OPERATIONS = {"backward": OPERATIONS[1:], "accuracy": OPERATIONS}
+COMMAND_OPERATIONS = {"backward": OPERATIONS[1:], "pooling": OPERATIONS[:2], "accuracy": OPERATIONS}
 # The problems of a command and the rows that they are made of; `Case` and `SHAPES` of all others.
-COMMAND_PROBLEMS: dict[str, type[Problem]] = {"training": TrainingStep}
-COMMAND_ROWS: dict[str, Sequence[Any]] = {"images": IMAGES, "training": tuple(NETWORKS)}
+COMMAND_PROBLEMS: dict[str, type[Problem]] = {"pooling": PoolCase, "training": TrainingStep}
+COMMAND_ROWS: dict[str, Sequence[Any]] = {
+    "images": IMAGES,
+    "pooling": POOL_SHAPES,
+    "training": tuple(NETWORKS),
+}
 
 
 def problems(options: argparse.Namespace) -> Iterator[Problem]:
@@ -66,6 +72,7 @@ def arguments() -> argparse.Namespace:
         "layers": "forward of convolutions",
         "backward": "their gradients with respect to input and weight",
         "images": "one plane to one, and to several, at the sizes of photographs",
+        "pooling": "pools and their gradients",
         "training": "training steps of whole networks",
         "accuracy": "errors beside torch's, of every algorithm of ours",
         "scaling": "time against one size after the other, and where it jumps",
@@ -97,7 +104,7 @@ def _add_options(command: argparse.ArgumentParser) -> None:
     if name == "training":
         command.add_argument("--shapes", default="all", help=f"all, or one of {', '.join(NETWORKS)}")
         return
-    default = {"images": "all", "scaling": "N=1 3x3 64-64 @56"}.get(name, "overview")
+    default = {"images": "all", "pooling": "all", "scaling": "N=1 3x3 64-64 @56"}.get(name, "overview")
     rows = "all, required, overview, a network, a class, or part of a row's label; with ; between several"
     command.add_argument("--shapes", default=default, help=f"{rows} (default: %(default)s)")
     command.add_argument("--dtype", choices=TOLERANCES, default="float32")

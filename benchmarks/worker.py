@@ -23,6 +23,7 @@ import numpy as np
 
 from .cases import Case
 from .peers import PEERS, UnsupportedError
+from .pooling import PoolCase
 from .training import TrainingStep
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from .cases import Array, Problem
     from .peers import Call
 
-PROBLEMS: dict[str, type[Problem]] = {problem.kind: problem for problem in (Case, TrainingStep)}
+PROBLEMS: dict[str, type[Problem]] = {problem.kind: problem for problem in (Case, PoolCase, TrainingStep)}
 MIN_REPETITIONS = 3
 
 

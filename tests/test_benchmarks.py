@@ -126,6 +126,22 @@ def test_reference_is_the_convolution(benchmarks, name, operation):
         assert shape.flops == 2 * np.prod(small) * np.prod(shape.weight_shape[1:])
 
 
+@pytest.mark.parametrize("operation", ["forward", "grad_input"])
+def test_reference_is_the_pool(benchmarks, operation):
+    pooling = importlib.import_module("benchmarks.pooling")
+    assert len({shape.label for shape in pooling.POOL_SHAPES}) == len(pooling.POOL_SHAPES)
+    peer = benchmarks.peers.PEERS["convnative"](_core.get_num_threads())
+    for shape in (
+        pooling.PoolShape(2, 3, (7, 9), "max", 3, 2, 1),
+        pooling.PoolShape(1, 2, (8,), "avg", 2),
+        pooling.PoolShape(1, 2, (5, 7, 6), "avg", output_size=2),
+        pooling.PoolShape(1, 2, (5, 7), "max", output_size=3),
+    ):
+        case = pooling.PoolCase.random(shape, operation, np.random.default_rng(0), "float64")
+        call = peer.prepare(case)
+        assert case.largest_error(call.read(call.run()), case.reference()) < 1e-14
+
+
 @pytest.mark.parametrize("name", ["1-D", "transposed 1-D"])
 def test_one_dimension_as_two(benchmarks, name):
     *arguments, options = SMALL[name]
@@ -367,6 +383,7 @@ ALONE = ("--peers=convnative", "--threads=1")
         ("layers", ["forward"], ["--shapes=N=1 3x3 p0 1-1 @8", "--rounds=1"]),
         ("layers", ["forward"], ["--shapes=N=1 3x3 p0 1-1 @8", "--rounds=1", "--dtype=float64"]),
         ("backward", ["grad_input", "grad_weight"], ["--shapes=N=1 3x3 p0 1-1 @8", "--rounds=1"]),
+        ("pooling", ["forward", "grad_input"], ["--shapes=max 2x2 1 @8", "--rounds=1"]),
         ("training", ["step"], ["--shapes=LeNet", "--rounds=1"]),
     ],
 )

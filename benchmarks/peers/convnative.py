@@ -11,6 +11,7 @@ from .base import Call, Peer, need
 
 if TYPE_CHECKING:
     from ..cases import Case
+    from ..pooling import PoolCase
     from ..training import TrainingStep
 
 
@@ -70,6 +71,19 @@ class ConvNative(Peer):
             lambda: run(step.input, step.target),
             lambda loss: results(loss, step.state, model.named_parameters()),
         )
+
+    def pool(self, case: PoolCase) -> Call:
+        shape, input, grad_output = case.shape, case.input, case.grad_output
+        prefix = "adaptive_" if shape.output_size else ""
+        pool = getattr(self._library.functional, f"{prefix}{shape.kind}_pool{shape.axes}d")
+        arguments = (shape.output_size,) if shape.output_size else (shape.kernel, shape.step, shape.padding)
+        if case.operation == "forward":
+            return Call(lambda: pool(input, *arguments))
+        from autograd import make_vjp
+
+        # What the forward keeps for it is not timed.
+        product, _ = make_vjp(lambda x: pool(x, *arguments))(input)
+        return Call(lambda: product(grad_output))
 
     def variants(self, case: Case) -> dict[str, Call]:
         """Both precisions, and every algorithm that applies."""

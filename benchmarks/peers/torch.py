@@ -11,6 +11,7 @@ from .base import Call, Peer, UnsupportedError, forward_only, need
 
 if TYPE_CHECKING:
     from ..cases import Array, Case
+    from ..pooling import PoolCase
     from ..training import TrainingStep
 
 
@@ -43,6 +44,19 @@ class Torch(Peer):
         wanted = [index == 0, index == 1, False]
         backward = torch.ops.aten.convolution_backward.default
         return Call(lambda: backward(grad_output, input, weight, None, *geometry, wanted)[index])
+
+    def pool(self, case: PoolCase) -> Call:
+        torch, shape = self._torch, case.shape
+        torch.set_grad_enabled(False)
+        input, grad_output = self._tensor(case.input), self._tensor(case.grad_output)
+        prefix = "adaptive_" if shape.output_size else ""
+        pool = getattr(torch.nn.functional, f"{prefix}{shape.kind}_pool{shape.axes}d")
+        arguments = (shape.output_size,) if shape.output_size else (shape.kernel, shape.step, shape.padding)
+        if case.operation == "forward":
+            return Call(lambda: pool(input, *arguments))
+        with torch.enable_grad():
+            output = pool(input.requires_grad_(), *arguments)
+        return Call(lambda: torch.autograd.grad(output, input, grad_output, retain_graph=True)[0])
 
     def training_step(self, step: TrainingStep) -> Call:
         torch = self._torch
@@ -88,6 +102,10 @@ class TorchChannelsLast(Torch):
         call = super().convolution(case.in_two_dimensions())
         return Call(call.run, lambda result: np.asarray(result).squeeze(2))
 
+    def pool(self, case: PoolCase) -> Call:
+        need(case.shape.axes > 1, "2, 3 spatial axes")
+        return super().pool(case)
+
     def training_step(self, step: TrainingStep) -> Call:
         need(step.input.ndim == 4, "images")
         return super().training_step(step)
@@ -117,6 +135,9 @@ class TorchPrepacked(TorchChannelsLast):
         weight = torch._C._nn.mkldnn_reorder_conv2d_weight(dense, *geometry, shape.input_shape)
         convolution = torch.ops.mkldnn._convolution_pointwise
         return Call(lambda: convolution(input, weight, None, *geometry, "none", [], ""))
+
+    def pool(self, _: PoolCase) -> Call:
+        raise UnsupportedError("convolutions only")
 
     def training_step(self, _: TrainingStep) -> Call:
         raise UnsupportedError("forward only")
