@@ -166,9 +166,9 @@ class WinogradGradWeight final : public ConvAlgorithm {
   void run(const ConvArrays& arrays, const void* packed, void* workspace) const override {
     const std::int64_t chunks = sizes_.chunks, blocks = shape_.groups * blocks_.count();
     // Where one task would keep an interrupt waiting, as many blocks as there are threads advance together.
-    const EvenSplit spans(std::max<std::int64_t>(chunks, 1),
-                          most_macs_per_lane * gemm_.lanes /
-                              sizes_.chunk_macs(blocks_.in_units(), blocks_.out_units()));
+    const EvenSplit spans(
+        std::max<std::int64_t>(chunks, 1),
+        most_macs_per_lane * gemm_.lanes / sizes_.chunk_macs(blocks_.in_units(), blocks_.out_units()));
     const std::int64_t wave = spans.parts == 1 ? blocks : threads_;
     std::atomic<bool> finite{chunks > 0};
     for (std::int64_t first = 0; first < blocks; first += wave)
