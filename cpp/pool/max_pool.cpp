@@ -69,7 +69,7 @@ void grad(const PoolShape& shape, const T* input, const T* grad_output, T* grad_
   const PoolKernels<T>& kernels = pool_kernels<T>(isa);
   const auto argmax = for_stride(kernels.argmax, shape.stride[2]).run;
   // Looking for the maxima under every tap pays for few taps; both ways add in the same order.
-  constexpr double most_taps = 16;
+  constexpr double most_taps = 4;
   const bool few_taps = shape.stride[2] <= 2 && elements_of_kernel(shape) <= most_taps;
   for_each_plane(shape, [&](std::int64_t plane) {
     const T* const source = grad_output + plane * shape.output_plane();
