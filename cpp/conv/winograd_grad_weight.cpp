@@ -104,14 +104,21 @@ struct Sizes {
         (static_cast<std::size_t>(kernels.frequencies() * elements) + kernels.scratch_size) * sizeof(T));
   }
 
-  // The blocks that fit and take the least time on `threads` threads.
+  // Multiply-adds of a block in one chunk.
+  std::int64_t chunk_macs(std::int64_t in_units, std::int64_t out_units) const {
+    return kernels.frequencies() * chunk * in_units * out_units * unit * unit;
+  }
+
+  // The blocks that fit, keep no interrupt waiting and take the least time on `threads` threads.
   Blocks choose(int threads) const {
     Blocks best{{in, 1}, {out, 1}};
     double best_cycles = std::numeric_limits<double>::max();
     for (std::int64_t in_units = 1; in_units <= std::min(in, most_in_units); ++in_units) {
       if (thread_bytes(in_units, 1) > most_thread_bytes) break;
       for (std::int64_t out_units = 1; out_units <= out; ++out_units) {
-        if (thread_bytes(in_units, out_units) > most_thread_bytes) break;
+        if (thread_bytes(in_units, out_units) > most_thread_bytes ||
+            chunk_macs(in_units, out_units) > most_macs_per_lane * kernels.lanes)
+          break;
         const Blocks blocks{{in, in_units}, {out, out_units}};
         // As many blocks of fewer channels have been seen.
         if (blocks.in_units() < in_units || blocks.out_units() < out_units) continue;
@@ -158,11 +165,10 @@ class WinogradGradWeight final : public ConvAlgorithm {
 
   void run(const ConvArrays& arrays, const void* packed, void* workspace) const override {
     const std::int64_t chunks = sizes_.chunks, blocks = shape_.groups * blocks_.count();
-    const std::int64_t chunk_macs =
-        kernels_.frequencies() * sizes_.chunk * blocks_.in_units() * blocks_.out_units() * unit * unit;
     // Where one task would keep an interrupt waiting, as many blocks as there are threads advance together.
-    const EvenSplit spans(std::max<std::int64_t>(chunks, 1),
-                          std::max<std::int64_t>(most_macs_per_lane * gemm_.lanes / chunk_macs, 1));
+    const EvenSplit spans(
+        std::max<std::int64_t>(chunks, 1),
+        most_macs_per_lane * gemm_.lanes / sizes_.chunk_macs(blocks_.in_units(), blocks_.out_units()));
     const std::int64_t wave = spans.parts == 1 ? blocks : threads_;
     std::atomic<bool> finite{chunks > 0};
     for (std::int64_t first = 0; first < blocks; first += wave)
