@@ -57,6 +57,7 @@ std::shared_ptr<const ConvAlgorithm> make_im2col_gemm_grad_weight(const ConvProb
 std::shared_ptr<const ConvAlgorithm> make_reference(const ConvProblem&);
 
 const char* depthwise_why_not(const ConvProblem&);
+const char* depthwise_why_slower(const ConvProblem&);
 std::shared_ptr<const ConvAlgorithm> make_depthwise(const ConvProblem&);
 std::shared_ptr<const ConvAlgorithm> make_depthwise_grad_weight(const ConvProblem&);
 
