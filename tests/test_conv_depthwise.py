@@ -212,6 +212,12 @@ def test_it_is_the_choice_for_depthwise_shapes(operation, dtype, isa, strict):
         assert isa in plan["kernel"]
 
 
+def test_many_strided_outputs_of_one_channel_are_a_matrix_product():
+    plan = _core.conv_explain("forward", "float64", (1, 1, 112, 112), (64, 1, 7, 7), 2, 3, 1, 1)
+    assert plan["algorithm"] == "im2col_gemm"
+    assert "not depthwise: so many outputs" in plan["reason"]
+
+
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_it_says_where_it_does_not_apply(operation):
     plan = explain(operation, (1, 8, 30, 30), (8, 2, 3, 3), 4)

@@ -24,7 +24,7 @@ constexpr const char* reference_reason = "the definition, summed in float64: the
 
 using enum ConvOperation;
 constexpr ConvAlgorithmEntry entries[] = {
-    {"depthwise", forward, depthwise_reason, true, depthwise_why_not, never, make_depthwise},
+    {"depthwise", forward, depthwise_reason, true, depthwise_why_not, depthwise_why_slower, make_depthwise},
     {"winograd_4x4", forward, winograd_4x4_reason, false, winograd_4x4_why_not, winograd_4x4_why_slower,
      make_winograd_4x4},
     {"winograd_2x2", forward, winograd_2x2_reason, false, winograd_why_not, winograd_2x2_why_slower,
@@ -34,7 +34,8 @@ constexpr ConvAlgorithmEntry entries[] = {
     {"im2col_gemm", forward, im2col_reason, true, never, never, make_im2col_gemm_forward},
     {"reference", forward, reference_reason, true, never, never, make_reference},
 
-    {"depthwise", grad_input, depthwise_reason, true, depthwise_why_not, never, make_depthwise},
+    {"depthwise", grad_input, depthwise_reason, true, depthwise_why_not, depthwise_why_slower,
+     make_depthwise},
     {"winograd_4x4", grad_input, winograd_4x4_reason, false, winograd_4x4_why_not, winograd_4x4_why_slower,
      make_winograd_4x4},
     {"winograd_2x2", grad_input, winograd_2x2_reason, false, winograd_why_not, winograd_2x2_why_slower,
@@ -44,7 +45,7 @@ constexpr ConvAlgorithmEntry entries[] = {
     {"im2col_gemm", grad_input, im2col_reason, true, never, never, make_im2col_gemm_grad_input},
     {"reference", grad_input, reference_reason, true, never, never, make_reference},
 
-    {"depthwise", grad_weight, depthwise_sums_reason, true, depthwise_why_not, never,
+    {"depthwise", grad_weight, depthwise_sums_reason, true, depthwise_why_not, depthwise_why_slower,
      make_depthwise_grad_weight},
     {"winograd_4x4", grad_weight, winograd_4x4_reason, false, winograd_4x4_grad_weight_why_not,
      winograd_4x4_grad_weight_why_slower, make_winograd_4x4_grad_weight},

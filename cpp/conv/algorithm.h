@@ -62,6 +62,7 @@ const char* direct_strip_why_slower(const ConvProblem&);
 double direct_strip_cycles(const ConvProblem&);
 std::shared_ptr<const ConvAlgorithm> make_direct_strip(const ConvProblem&);
 const char* depthwise_why_not(const ConvProblem&);
+const char* depthwise_why_slower(const ConvProblem&);
 std::shared_ptr<const ConvAlgorithm> make_depthwise(const ConvProblem&);
 std::shared_ptr<const ConvAlgorithm> make_depthwise_grad_weight(const ConvProblem&);
 

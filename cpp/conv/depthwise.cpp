@@ -453,6 +453,16 @@ const char* depthwise_why_not(const ConvProblem& problem) {
   return nullptr;
 }
 
+const char* depthwise_why_slower(const ConvProblem& problem) {
+  // Measured with AVX-512. The gradient in the input runs phase by phase, without a stride.
+  constexpr std::int64_t many_outputs = 32;
+  const ConvShape& s = problem.shape;
+  return problem.operation != ConvOperation::grad_input && s.stride[2] > 1 &&
+                 s.out_channels_per_group() >= many_outputs
+             ? "so many outputs of one channel share strided patches in a matrix product"
+             : nullptr;
+}
+
 std::shared_ptr<const ConvAlgorithm> make_depthwise(const ConvProblem& problem) {
   if (problem.dtype == DType::float32) return std::make_shared<Depthwise<float>>(problem);
   return std::make_shared<Depthwise<double>>(problem);
