@@ -44,7 +44,7 @@ def test_select(shapes):
     assert shapes.select("all") == list(shapes.SHAPES)
     required = [("3x3 64-64 @56", 1), ("3x3 64-64 @56", 16), ("3x3 256-256 @14", 1), ("3x3 256-256 @14", 16)]
     assert [(shape.name, shape.batch) for shape in shapes.select("required")] == required
-    assert [shape.label for shape in shapes.select("@1080p")] == ["N=1 3x3 1-1 @1080p"]
+    assert [shape.label for shape in shapes.select("3x3 1-1 @1080p")] == ["N=1 3x3 1-1 @1080p"]
 
 
 @pytest.mark.parametrize(

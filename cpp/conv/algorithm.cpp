@@ -10,6 +10,8 @@ const char* never(const ConvProblem&) {
 
 constexpr const char* winograd_4x4_reason = "Winograd F(4x4, 3x3): a quarter of the multiplications";
 constexpr const char* winograd_2x2_reason = "Winograd F(2x2, 3x3): 16 multiplications of 36";
+constexpr const char* direct_strip_reason =
+    "direct on strips of rows: every element of the input is copied once, few channels fill whole tiles";
 constexpr const char* im2col_reason =
     "implicit im2col: one dense matrix product, patches packed on the fly, serves every shape";
 constexpr const char* reference_reason = "the definition, summed in float64: the yardstick for all others";
@@ -20,6 +22,8 @@ constexpr ConvAlgorithmEntry entries[] = {
      make_winograd_4x4},
     {"winograd_2x2", forward, winograd_2x2_reason, false, winograd_why_not, winograd_2x2_why_slower,
      make_winograd_2x2},
+    {"direct_strip", forward, direct_strip_reason, true, direct_strip_why_not, direct_strip_why_slower,
+     make_direct_strip},
     {"im2col_gemm", forward, im2col_reason, true, never, never, make_im2col_gemm_forward},
     {"reference", forward, reference_reason, true, never, never, make_reference},
 
@@ -27,6 +31,8 @@ constexpr ConvAlgorithmEntry entries[] = {
      make_winograd_4x4},
     {"winograd_2x2", grad_input, winograd_2x2_reason, false, winograd_why_not, winograd_2x2_why_slower,
      make_winograd_2x2},
+    {"direct_strip", grad_input, direct_strip_reason, true, direct_strip_why_not, direct_strip_why_slower,
+     make_direct_strip},
     {"im2col_gemm", grad_input, im2col_reason, true, never, never, make_im2col_gemm_grad_input},
     {"reference", grad_input, reference_reason, true, never, never, make_reference},
 

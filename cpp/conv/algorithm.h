@@ -56,6 +56,12 @@ std::shared_ptr<const ConvAlgorithm> make_im2col_gemm_grad_input(const ConvProbl
 std::shared_ptr<const ConvAlgorithm> make_im2col_gemm_grad_weight(const ConvProblem&);
 std::shared_ptr<const ConvAlgorithm> make_reference(const ConvProblem&);
 
+const char* direct_strip_why_not(const ConvProblem&);
+const char* direct_strip_why_slower(const ConvProblem&);
+// Of one core, roughly; for problems to which it applies.
+double direct_strip_cycles(const ConvProblem&);
+std::shared_ptr<const ConvAlgorithm> make_direct_strip(const ConvProblem&);
+
 const char* winograd_why_not(const ConvProblem&);
 const char* winograd_4x4_why_slower(const ConvProblem&);
 const char* winograd_2x2_why_slower(const ConvProblem&);

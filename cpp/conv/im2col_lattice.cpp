@@ -7,10 +7,8 @@
 #include "base/checked.h"
 
 namespace convnative {
-namespace {
 
-// The element of the source that padding repeats at a coordinate beside it; others stay as they are.
-std::int64_t repeated(PaddingMode mode, std::int64_t coordinate, std::int64_t source) {
+std::int64_t repeated_element(PaddingMode mode, std::int64_t coordinate, std::int64_t source) {
   if (coordinate >= 0 && coordinate < source) return coordinate;
   const bool before = coordinate < 0;
   switch (mode) {
@@ -26,8 +24,6 @@ std::int64_t repeated(PaddingMode mode, std::int64_t coordinate, std::int64_t so
   }
   return before ? 0 : source - 1;
 }
-
-}  // namespace
 
 Im2colLattice input_lattice(const ConvShape& shape) {
   Im2colLattice lattice;
@@ -181,8 +177,9 @@ void Im2colRuns::build_with_border(std::int64_t count, std::int64_t tap, std::in
     const std::int64_t depth_tap = t / column_axis.taps / row_axis.taps;
     for (std::int64_t i = 0; i < count; ++i) {
       const GridRun& run = grid_runs_[i];
-      const std::int64_t depth = repeated(mode, depth_axis.at(run.depth, depth_tap), depth_axis.source);
-      const std::int64_t row = repeated(mode, row_axis.at(run.row, row_tap), row_axis.source);
+      const std::int64_t depth =
+          repeated_element(mode, depth_axis.at(run.depth, depth_tap), depth_axis.source);
+      const std::int64_t row = repeated_element(mode, row_axis.at(run.row, row_tap), row_axis.source);
       const std::int64_t line =
           run.image * lattice_.image_stride + (depth * row_axis.source + row) * column_axis.source;
       const std::int64_t column = column_axis.at(run.column, column_tap);
@@ -192,7 +189,7 @@ void Im2colRuns::build_with_border(std::int64_t count, std::int64_t tap, std::in
       for (std::int64_t l = 0; l < run.length; ++l) {
         const std::int64_t lane = run.lane + l;
         if ((inner >> lane & 1) != 0) continue;
-        *next++ = {line + repeated(mode, column + l * step_, column_axis.source) - lane * step_,
+        *next++ = {line + repeated_element(mode, column + l * step_, column_axis.source) - lane * step_,
                    std::uint32_t{1} << lane};
       }
       std::fill(next, end, Im2colRun{0, 0});

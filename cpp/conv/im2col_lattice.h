@@ -49,6 +49,9 @@ struct Im2colLattice {
   std::int64_t source_plane() const { return axes[0].source * axes[1].source * axes[2].source; }
 };
 
+// The element of the source that padding repeats at a coordinate beside it; others stay as they are.
+std::int64_t repeated_element(PaddingMode mode, std::int64_t coordinate, std::int64_t source);
+
 // The patches of a convolution's input: the forward and the gradient in the weights are made of them.
 Im2colLattice input_lattice(const ConvShape& shape);
 

@@ -399,11 +399,14 @@ double cycles(const ConvProblem& problem, const WinogradKernels<float>& kernels)
   return static_cast<double>(p.groups) * (products + transforms + packing + streaming);
 }
 
-// The implicit im2col product: packing a panel costs about as much as six rows' products with it.
+// The faster of the algorithms that come after Winograd. Im2col: packing a panel costs about as much as six rows'
+// products with it.
 double direct_cycles(const ConvProblem& problem) {
   const Problem p(problem);
-  return 1.05 * static_cast<double>(problem.shape.macs()) / (2 * gemm_kernels<float>(problem.isa).lanes) *
-         (1 + 6 / static_cast<double>(p.out_channels));
+  const double im2col = 1.05 * static_cast<double>(problem.shape.macs()) /
+                        (2 * gemm_kernels<float>(problem.isa).lanes) *
+                        (1 + 6 / static_cast<double>(p.out_channels));
+  return direct_strip_why_not(problem) == nullptr ? std::min(im2col, direct_strip_cycles(problem)) : im2col;
 }
 
 constexpr const char* slower =

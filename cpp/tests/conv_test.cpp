@@ -218,6 +218,35 @@ void test_winograd_shapes() {
   }
 }
 
+// Few input channels per group, which have an algorithm of their own: every tile, phases of the stride, several
+// blocks of rows and of columns.
+void test_strip_shapes() {
+  Random random(6);
+  for (int i = 0; i < 40; ++i) {
+    ConvParameters parameters;
+    parameters.groups = random.between(1, 3);
+    const std::int64_t groups = parameters.groups, channels = random.between(1, 6);
+    std::vector<std::int64_t> input{random.between(1, 2), groups * channels};
+    std::vector<std::int64_t> weight{groups * (i % 3 == 0 ? 1 : random.between(1, 20)), channels};
+    for (std::size_t axis = 1; axis < max_axes; ++axis) {
+      weight.push_back(random.between(1, 11));
+      parameters.stride[axis] = i % 2 == 0 ? 1 : random.between(1, 4);
+      parameters.dilation[axis] = i % 4 == 0 ? random.between(1, 20) : 1;
+      parameters.padding.before[axis] = random.between(0, 6);
+      parameters.padding.after[axis] = random.between(0, 6);
+      input.push_back(parameters.dilation[axis] * (weight.back() - 1) +
+                      random.between(1, axis == 1 ? 20 : 67));
+    }
+    if (i % 2 == 0)
+      compare_algorithms<float>(make_conv_shape(2, input, weight, parameters), random);
+    else
+      compare_algorithms<double>(make_conv_shape(2, input, weight, parameters), random);
+  }
+  compare_algorithms<float>(make_conv_shape(1, {1, 1, 40000}, {2, 1, 7}, {}), random);
+  compare_algorithms<double>(make_conv_shape(2, {1, 1, 31, 1100}, {1, 1, 5, 3}, {}), random);
+  compare_algorithms<float>(make_conv_shape(2, {1, 16, 60, 60}, {3, 16, 3, 3}, {}), random);
+}
+
 // An infinity or a NaN appears exactly where the definition puts it.
 void test_winograd_not_finite() {
   Random random(5);
@@ -342,6 +371,7 @@ void test_conv() {
   test_random_shapes();
   test_large_shapes();
   test_winograd_shapes();
+  test_strip_shapes();
   test_winograd_not_finite();
   test_same_bits_for_any_threads();
   test_prepared();

@@ -1,0 +1,525 @@
+// Direct convolution on strips of the input (conv/direct_strip_kernels.h): pixels in the lanes, weights
+// broadcast, for groups of so few channels that packing im2col panels would cost more than the products.
+//
+//   tasks: image x group x block of output rows and columns x part of the output channels, in parallel
+//     fill the strip: what the block needs of the input, padded         L1 or L2
+//     for each tile of output channels
+//       for each tile of neighbouring points: kernel                    weights: read where they lie, L1
+//       epilogue
+//
+// Compared with im2col, every element of the input is copied once, not once per tap, and a tile may have as few
+// rows as there are output channels. A third axis takes part as more channels: the slices of the input that
+// the kernel's depth covers, copied for every slice of the output.
+//
+// Each output is one chain of fused multiply-adds in the order of (channel, tap) on top of its bias, the same
+// as im2col's: blocks, tiles, threads and vector lengths change no bit.
+//
+// The gradient in the input at stride 1 is a forward convolution of grad_output; its weights are packed, with
+// input and output channels exchanged.
+#include <algorithm>
+#include <cstdint>
+#include <memory>
+#include <numeric>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/aligned_buffer.h"
+#include "base/checked.h"
+#include "base/parallel.h"
+#include "conv/algorithm.h"
+#include "conv/direct_strip_kernels.h"
+#include "conv/epilogue.h"
+#include "conv/im2col_lattice.h"
+#include "gemm/blocking.h"
+#include "gemm/kernels.h"
+
+namespace convnative {
+namespace {
+
+// A strip takes about so much of L2, and more where neighbouring strips would share so many rows that copying
+// them twice tells: at least so many rows per shared one.
+constexpr std::int64_t usual_strip_bytes = 128 << 10;
+constexpr std::int64_t most_strip_bytes = 768 << 10;
+constexpr std::int64_t most_share = 4;
+// Blocks have at least so many points, where the output has.
+constexpr std::int64_t fewest_points = 64;
+// Tall tiles of one output channel need the strip at L1's speed, and rows so long that fetching them pays.
+constexpr std::int64_t tall_strip_bytes = 28 << 10;
+constexpr std::int64_t fewest_tall_columns = 256;
+
+// One axis of a strip. Tap t of output point p reads coordinate p * stride + t * dilation - pad of the input. Taps
+// whose t * dilation are alike modulo the stride share a phase; phase q's element i is coordinate
+// i * stride + first(q) - pad.
+struct StripAxis {
+  std::int64_t input, output, kernel, stride, dilation, pad;
+  std::int64_t phases;
+  std::int64_t ahead;  // most elements that a tap looks ahead of its point in a phase
+
+  StripAxis(const ConvShape& shape, std::size_t axis)
+      : input(shape.input[axis]),
+        output(shape.output[axis]),
+        kernel(shape.kernel[axis]),
+        stride(shape.stride[axis]),
+        dilation(shape.dilation[axis]),
+        pad(shape.pad_before[axis]),
+        phases(std::min(kernel, stride / std::gcd(stride, dilation))),
+        ahead((kernel - 1) * dilation / stride) {}
+
+  std::int64_t phase(std::int64_t tap) const { return tap % phases; }
+  std::int64_t ahead_of(std::int64_t tap) const { return tap * dilation / stride; }
+  std::int64_t at(std::int64_t phase, std::int64_t index) const {
+    return index * stride + phase * dilation % stride - pad;
+  }
+  // How many elements of a phase lie before `coordinate`, counted from `index` on: within [0, count].
+  std::int64_t before(std::int64_t phase, std::int64_t coordinate, std::int64_t index,
+                      std::int64_t count) const {
+    const std::int64_t first = -floor_div(at(phase, 0) - coordinate, stride);
+    return std::clamp<std::int64_t>(first - index, 0, count);
+  }
+};
+
+// How the outputs are cut into blocks and how a block's strip is laid out:
+// [row phase][column phase][channel, depth tap][row][column].
+struct StripLayout {
+  StripAxis rows, columns;
+  std::int64_t slices;                     // channels x depth taps
+  std::int64_t row_parts, column_parts;    // blocks
+  std::int64_t block_rows, block_columns;  // of the largest block
+  std::int64_t pitch, plane;               // of one phase
+
+  // `tall`: of how many rows of outputs a tile consists; strips are made of whole tiles.
+  StripLayout(const ConvShape& shape, std::int64_t element_bytes, int threads, std::int64_t tall)
+      : rows(shape, 1), columns(shape, 2), slices(shape.in_channels_per_group() * shape.kernel[0]) {
+    // Bytes of a strip: unit * (rows + rows.ahead) * pitch.
+    const std::int64_t unit = phases() * element_bytes;
+    const auto fitting_rows = [&](std::int64_t bytes) { return bytes / (unit * pitch) - rows.ahead; };
+    const auto fitting_columns = [&](std::int64_t least_rows, std::int64_t bytes) {
+      return bytes / (unit * (least_rows + rows.ahead)) - columns.ahead;
+    };
+    const std::int64_t usual = tall > 1 ? tall_strip_bytes : usual_strip_bytes;
+    const std::int64_t fewest =
+        std::max(tall > 1 ? fewest_tall_columns : fewest_points, most_share * columns.ahead);
+    const std::int64_t width = std::max(fitting_columns(tall > 1 ? 2 * tall : 1, usual),
+                                        std::min(fitting_columns(tall, most_strip_bytes), fewest));
+    column_parts = ceil_div(columns.output, std::max<std::int64_t>(width, 1));
+    block_columns = ceil_div(columns.output, column_parts);
+    pitch = block_columns + columns.ahead;
+    const std::int64_t most =
+        std::max(std::min(fitting_rows(most_strip_bytes), most_share * rows.ahead), fitting_rows(usual));
+    row_parts = ceil_div(rows.output, std::max<std::int64_t>(most / tall * tall, tall));
+    // So many tasks that all threads end at about the same time.
+    const std::int64_t others = std::max<std::int64_t>(shape.batch * shape.groups * column_parts, 1);
+    if (threads > 1 && others * row_parts < 4 * threads)
+      row_parts = std::max(row_parts, std::min(ceil_div(4 * threads, others),
+                                               ceil_div(rows.output * block_columns, fewest_points)));
+    block_rows = ceil_div(ceil_div(rows.output, std::min(row_parts, rows.output)), tall) * tall;
+    row_parts = ceil_div(rows.output, block_rows);
+    plane = (block_rows + rows.ahead) * pitch;
+  }
+
+  std::int64_t phases() const { return slices * rows.phases * columns.phases; }
+  std::int64_t elements() const { return phases() * plane; }
+};
+
+// The convolution that a problem asks for, as a forward one. The gradient in the input at stride 1 is that of
+// grad_output with the reversed taps, input and output channels exchanged.
+ConvShape forward_shape(const ConvProblem& problem) {
+  ConvShape s = problem.shape;
+  if (problem.operation == ConvOperation::forward) return s;
+  std::swap(s.in_channels, s.out_channels);
+  std::swap(s.input, s.output);
+  for (std::size_t axis = 0; axis < max_axes; ++axis)
+    s.pad_before[axis] = (s.kernel[axis] - 1) * s.dilation[axis] - s.pad_before[axis];
+  s.padding_mode = PaddingMode::constant;
+  s.padding_value = 0;
+  return s;
+}
+
+// The tall tiles that serve the problem, or null.
+template <class T>
+const StripTallRow<T>* tall_tiles(const ConvProblem& problem, const StripKernels<T>& kernels) {
+  const ConvShape& s = problem.shape;
+  if (problem.operation != ConvOperation::forward || s.out_channels_per_group() > 1 || s.stride[1] > 1 ||
+      s.dilation[1] > 1)
+    return nullptr;
+  return kernels.tall(s.kernel[1]);
+}
+
+template <class T>
+class DirectStrip final : public ConvAlgorithm {
+ public:
+  explicit DirectStrip(const ConvProblem& problem)
+      : s_(forward_shape(problem)),
+        flip_(problem.operation == ConvOperation::grad_input),
+        kernels_(strip_kernels<T>(problem.isa)),
+        epilogue_(problem),
+        threads_(problem.threads),
+        tall_(tall_tiles(problem, kernels_)),
+        layout_(s_, sizeof(T), problem.threads, tall_ == nullptr ? 1 : kernels_.tall_rows),
+        offsets_(tap_offsets()) {
+    const std::int64_t channel_macs = layout_.block_rows * layout_.block_columns * depth();
+    channel_parts_ = ceil_div(
+        s_.out_channels_per_group(),
+        std::max(most_macs_per_lane * kernels_.lanes / channel_macs, std::int64_t{kernels_.max_rows}));
+  }
+
+  const char* name() const override { return "direct_strip"; }
+  std::string kernel() const override {
+    if (tall_ != nullptr) return text("strip_tall", kernels_.tall_rows, 2);
+    const std::int64_t rows = std::min<std::int64_t>(s_.out_channels_per_group(), kernels_.max_rows);
+    return text("strip", rows, kernels_.tiles(rows).max_vectors);
+  }
+  std::size_t workspace_bytes() const override { return thread_bytes() * static_cast<std::size_t>(threads_); }
+  std::size_t packed_weight_bytes() const override {
+    return flip_ ? static_cast<std::size_t>(s_.weight_size()) * sizeof(T) : 0;
+  }
+  bool fuses_epilogue() const override { return true; }
+
+  // For the gradient alone: [group][out channel][in channel][tap], as the forward finds its weights.
+  void pack(const void* weight, void* packed) const override {
+    if (!flip_) return;
+    const std::int64_t inputs = s_.in_channels_per_group(), outputs = s_.out_channels_per_group();
+    const std::int64_t taps = s_.taps();
+    const T* source = static_cast<const T*>(weight);
+    for (std::int64_t group = 0; group < s_.groups; ++group)
+      for (std::int64_t in = 0; in < inputs; ++in)
+        for (std::int64_t out = 0; out < outputs; ++out, source += taps)
+          std::copy_n(source, taps, static_cast<T*>(packed) + ((group * outputs + out) * inputs + in) * taps);
+  }
+
+  void run(const ConvArrays& arrays, const void* packed, void* workspace) const override {
+    const auto* const source = static_cast<const T*>(flip_ ? arrays.grad_output : arrays.input);
+    const auto* const weight = static_cast<const T*>(flip_ ? packed : arrays.weight);
+    const std::int64_t blocks = s_.output[0] * layout_.row_parts * layout_.column_parts;
+    parallel_for(s_.batch * s_.groups * blocks * channel_parts_, threads_,
+                 [&](std::int64_t task, int thread) {
+                   char* const memory =
+                       static_cast<char*>(workspace) + thread_bytes() * static_cast<std::size_t>(thread);
+                   Block block = block_of(task);
+                   block.strip = reinterpret_cast<T*>(memory);
+                   block.runs = reinterpret_cast<StripRun*>(memory + strip_bytes());
+                   block.first_run = reinterpret_cast<std::int32_t*>(memory + strip_bytes() + run_bytes());
+                   fill_strip(block, source);
+                   if (tall_ == nullptr) cut_points(block);
+                   convolve_block(block, weight, arrays);
+                 });
+  }
+
+ private:
+  // What one task works on.
+  struct Block {
+    std::int64_t image, group, depth, channel_part;
+    std::int64_t row, rows, column, columns;  // of the output
+    T* strip;
+    StripRun* runs;
+    std::int32_t* first_run;
+    std::int64_t vectors;
+  };
+
+  // What one block needs of one phase: its elements [top, bottom) x [left, right) are the input's, the rest
+  // padding.
+  struct PhasePart {
+    std::int64_t first_row, rows, top, bottom;  // the first row is a coordinate of the input
+    std::int64_t first_column, columns, left, right;
+  };
+
+  std::string text(const char* family, std::int64_t rows, int vectors) const {
+    return std::string(dtype_of<T> == DType::float32 ? "f32_" : "f64_") + family + "_" +
+           std::to_string(rows) + "x" + std::to_string(vectors * kernels_.lanes) + "_" +
+           convnative::name(kernels_.isa);
+  }
+
+  std::int64_t depth() const { return s_.in_channels_per_group() * s_.taps(); }
+  std::int64_t block_vectors() const { return ceil_div(layout_.block_rows * layout_.pitch, kernels_.lanes); }
+  std::size_t strip_bytes() const {
+    return round_up_to_line(static_cast<std::size_t>(layout_.elements() + 2 * kernels_.lanes) * sizeof(T));
+  }
+  // A run begins where a vector or a row does.
+  std::size_t run_bytes() const {
+    return round_up_to_line(static_cast<std::size_t>(block_vectors() + layout_.block_rows) *
+                            sizeof(StripRun));
+  }
+  std::size_t thread_bytes() const {
+    return strip_bytes() + run_bytes() +
+           round_up_to_line(static_cast<std::size_t>(block_vectors() + 1) * sizeof(std::int32_t));
+  }
+
+  Block block_of(std::int64_t task) const {
+    const StripLayout& l = layout_;
+    Block block{};
+    block.channel_part = task % channel_parts_;
+    task /= channel_parts_;
+    const std::int64_t column_part = task % l.column_parts, row_part = task / l.column_parts % l.row_parts;
+    task /= l.column_parts * l.row_parts;
+    block.depth = task % s_.output[0];
+    block.group = task / s_.output[0] % s_.groups;
+    block.image = task / s_.output[0] / s_.groups;
+    block.row = row_part * l.block_rows;
+    block.rows = std::min(l.block_rows, s_.output[1] - block.row);
+    block.column = column_part * s_.output[2] / l.column_parts;
+    block.columns = (column_part + 1) * s_.output[2] / l.column_parts - block.column;
+    return block;
+  }
+
+  // The weights keep their order; flipped, each tap reads where its mirror image would.
+  std::vector<std::int32_t> tap_offsets() const {
+    const StripLayout& l = layout_;
+    const auto seen = [&](std::size_t axis, std::int64_t tap) {
+      return flip_ ? s_.kernel[axis] - 1 - tap : tap;
+    };
+    std::vector<std::int32_t> offsets;
+    offsets.reserve(static_cast<std::size_t>(depth()));
+    const auto add = [&](std::int64_t offset) { offsets.push_back(static_cast<std::int32_t>(offset)); };
+    const std::int64_t first_slice = seen(0, 0);
+    for (std::int64_t r = 0; r < s_.kernel[1]; ++r)
+      for (std::int64_t c = 0; c < s_.kernel[2]; ++c) {
+        const std::int64_t y = seen(1, r), x = seen(2, c);
+        const std::int64_t phase = l.rows.phase(y) * l.columns.phases + l.columns.phase(x);
+        add((phase * l.slices + first_slice) * l.plane + l.rows.ahead_of(y) * l.pitch +
+            l.columns.ahead_of(x));
+      }
+    const std::size_t taps = offsets.size();
+    for (std::int64_t channel = 0; channel < s_.in_channels_per_group(); ++channel)
+      for (std::int64_t tap = 0; tap < s_.kernel[0]; ++tap) {
+        if (channel == 0 && tap == 0) continue;
+        const std::int64_t slice = channel * s_.kernel[0] + seen(0, tap);
+        for (std::size_t t = 0; t < taps; ++t) add(offsets[t] + (slice - first_slice) * l.plane);
+      }
+    return offsets;
+  }
+
+  // In ascending order of addresses: each row that is filled may spoil the first elements of the next.
+  void fill_strip(const Block& block, const T* input) const {
+    const StripAxis &rows = layout_.rows, &columns = layout_.columns;
+    const std::int64_t channels = s_.in_channels_per_group(), plane = s_.input[1] * s_.input[2];
+    const T* const first = input + (block.image * s_.groups + block.group) * channels * s_.input[0] * plane;
+    const std::int64_t count = block.rows + rows.ahead, width = block.columns + columns.ahead;
+    T* target = block.strip;
+    for (std::int64_t p = 0; p < rows.phases; ++p)
+      for (std::int64_t q = 0; q < columns.phases; ++q) {
+        const PhasePart part{rows.at(p, block.row),
+                             count,
+                             rows.before(p, 0, block.row, count),
+                             rows.before(p, rows.input, block.row, count),
+                             columns.at(q, block.column),
+                             width,
+                             columns.before(q, 0, block.column, width),
+                             columns.before(q, columns.input, block.column, width)};
+        for (std::int64_t c = 0; c < channels; ++c)
+          for (std::int64_t t = 0; t < s_.kernel[0]; ++t, target += layout_.plane) {
+            std::int64_t z = block.depth * s_.stride[0] + t * s_.dilation[0] - s_.pad_before[0];
+            if (s_.pads_with_input()) z = repeated_element(s_.padding_mode, z, s_.input[0]);
+            const bool beside = z < 0 || z >= s_.input[0];
+            fill_plane(part, beside ? nullptr : first + (c * s_.input[0] + z) * plane, target);
+          }
+      }
+  }
+
+  // One phase of a slice of the input; null: of padding.
+  void fill_plane(const PhasePart& part, const T* source, T* target) const {
+    const std::int64_t input_width = layout_.columns.input;
+    const auto fill = [&](std::int64_t begin, std::int64_t end, const T* row, std::int64_t row_stride) {
+      if (begin == end) return;
+      kernels_.fill({target + begin * layout_.pitch, layout_.pitch, end - begin, part.columns,
+                     row == nullptr ? nullptr : row + part.first_column, row_stride, layout_.columns.stride,
+                     row == nullptr ? 0 : part.left, row == nullptr ? 0 : part.right,
+                     static_cast<T>(s_.padding_value)});
+    };
+    if (source == nullptr) return fill(0, part.rows, nullptr, 0);
+    if (!s_.pads_with_input()) {
+      fill(0, part.top, nullptr, 0);
+      fill(part.top, part.bottom, source + (part.first_row + part.top * layout_.rows.stride) * input_width,
+           layout_.rows.stride * input_width);
+      fill(part.bottom, part.rows, nullptr, 0);
+      return;
+    }
+    for (std::int64_t i = 0; i < part.rows; ++i) {
+      const T* const row =
+          source +
+          repeated_element(s_.padding_mode, part.first_row + i * layout_.rows.stride, layout_.rows.input) *
+              input_width;
+      fill(i, i + 1, row, 0);
+      const auto repeat = [&](std::int64_t begin, std::int64_t end) {
+        for (std::int64_t j = begin; j < end; ++j)
+          target[i * layout_.pitch + j] = row[repeated_element(
+              s_.padding_mode, part.first_column + j * layout_.columns.stride, input_width)];
+      };
+      repeat(0, part.left);
+      repeat(part.right, part.columns);
+    }
+  }
+
+  // Which lanes of the block's vectors go where in the output.
+  void cut_points(Block& block) const {
+    const std::int64_t width = s_.output[2], lanes = kernels_.lanes;
+    // Without columns in between, all rows are one.
+    const bool seamless = layout_.pitch == width;
+    const std::int64_t rows = seamless ? 1 : block.rows;
+    const std::int64_t columns = seamless ? block.rows * width : block.columns;
+    const std::int64_t pitch = seamless ? columns : layout_.pitch;
+    const std::int64_t points = (rows - 1) * pitch + columns;
+    block.vectors = ceil_div(points, lanes);
+    std::int32_t run = 0;
+    std::int64_t row = 0, column = 0;  // of the next point
+    for (std::int64_t v = 0; v < block.vectors; ++v) {
+      block.first_run[v] = run;
+      for (std::int64_t lane = 0; lane < lanes && row < rows;) {
+        const std::int64_t count = std::min(columns - column, lanes - lane);
+        if (count > 0) {
+          const std::uint64_t bits = ((std::uint64_t{1} << count) - 1) << lane;
+          block.runs[run++] = {row * width + column - lane, static_cast<std::uint32_t>(bits)};
+        }
+        const std::int64_t passed = std::min(pitch - column, lanes - lane);
+        lane += passed;
+        column += passed;
+        if (column == pitch) column = 0, ++row;
+      }
+    }
+    block.first_run[block.vectors] = run;
+  }
+
+  void convolve_block(const Block& block, const T* weights, const ConvArrays& arrays) const {
+    const std::int64_t channels = s_.out_channels_per_group(), width = s_.output[2];
+    const std::int64_t output_plane = s_.output_plane();
+    const std::int64_t begin = block.channel_part * channels / channel_parts_;
+    const std::int64_t end = (block.channel_part + 1) * channels / channel_parts_;
+    const EvenSplit channel_tiles(end - begin, kernels_.max_rows);
+    for (std::int64_t i = 0; i < channel_tiles.parts; ++i) {
+      const std::int64_t first = begin + channel_tiles.begin(i);
+      const std::int64_t rows = begin + channel_tiles.end(i) - first;
+      const std::int64_t k = block.group * channels + first;
+      T* const output = static_cast<T*>(arrays.result) + (block.image * s_.out_channels + k) * output_plane +
+                        (block.depth * s_.output[1] + block.row) * width + block.column;
+      const T* const weight = weights + k * depth();
+      const T* const start = arrays.bias == nullptr ? nullptr : static_cast<const T*>(arrays.bias) + k;
+      if (tall_ != nullptr) {
+        run_tall_tiles(block, weight, start == nullptr ? T{0} : *start, output);
+      } else {
+        const StripTileRow<T>& tiles = kernels_.tiles(rows);
+        const EvenSplit point_tiles(block.vectors, tiles.max_vectors);
+        for (std::int64_t j = 0; j < point_tiles.parts; ++j) {
+          const std::int64_t v = point_tiles.begin(j);
+          tiles.run[point_tiles.end(j) - v - 1]({block.strip + v * kernels_.lanes, offsets_.data(), depth(),
+                                                 weight, depth(), start, output, output_plane, block.runs,
+                                                 block.first_run + v});
+        }
+      }
+      if (!epilogue_.wanted(arrays)) continue;
+      const bool seamless = block.columns == width;
+      for (std::int64_t c = 0; c < rows; ++c)
+        for (std::int64_t y = 0; y < (seamless ? 1 : block.rows); ++y)
+          epilogue_.finish(arrays, output + c * output_plane + y * width,
+                           seamless ? block.rows * width : block.columns);
+    }
+  }
+
+  void run_tall_tiles(const Block& block, const T* weight, T start, T* output) const {
+    const std::int64_t lanes = kernels_.lanes, pitch = layout_.pitch, width = s_.output[2];
+    for (std::int64_t y = 0; y < block.rows; y += kernels_.tall_rows)
+      for (std::int64_t x = 0; x < block.columns; x += 2 * lanes) {
+        const std::int64_t columns = std::min(block.columns - x, 2 * lanes);
+        tall_->run[columns > lanes ? 1 : 0](
+            {block.strip + y * pitch + x, pitch, offsets_.data(), layout_.slices, s_.kernel[2], weight, start,
+             output + y * width + x, width, std::min<std::int64_t>(block.rows - y, kernels_.tall_rows),
+             columns});
+      }
+  }
+
+  ConvShape s_;  // of the forward convolution that is run
+  bool flip_;    // its taps reversed
+  const StripKernels<T>& kernels_;
+  Epilogue<T> epilogue_;
+  int threads_;
+  const StripTallRow<T>* tall_;  // null: tiles of neighbouring points
+  StripLayout layout_;
+  std::vector<std::int32_t> offsets_;
+  std::int64_t channel_parts_ = 1;
+};
+
+// With more input channels, which come from L2, only the products of few output channels were found to gain.
+constexpr std::int64_t most_channels = 32, most_outputs_of_many = 8;
+
+// Cycles of one core, roughly, of this algorithm and of im2col. The factors were fitted to measurements with
+// AVX-512 of some thousand convolutions: 1 to 64 input channels per group, 1 to 256 output channels, planes of 7
+// to 224, kernels of 1 to 11, strides of 1 to 4. Nothing here may depend on the number of threads, which must
+// not change results.
+template <class T>
+double strip_cycles(const ConvProblem& problem) {
+  const ConvShape s = forward_shape(problem);
+  const StripKernels<T>& kernels = strip_kernels<T>(problem.isa);
+  const bool tall = tall_tiles(problem, kernels) != nullptr;
+  const StripLayout l(s, sizeof(T), 1, tall ? kernels.tall_rows : 1);
+  const auto outputs = static_cast<double>(s.out_channels_per_group());
+  const auto depth = static_cast<double>(s.in_channels_per_group() * s.taps());
+
+  // A vector that is loaded for one output channel's product or for two waits for the loads.
+  const double per_product = tall || outputs > 2 ? 0.5 : outputs > 1 ? 0.6 : 1;
+  const std::int64_t vectors = tall ? l.block_rows * ceil_div(l.block_columns, kernels.lanes)
+                                    : ceil_div((l.block_rows - 1) * l.pitch + l.block_columns, kernels.lanes);
+  const double products = static_cast<double>(vectors) * outputs * (depth * per_product + 4);
+  const double per_copy = l.columns.stride == 1 ? 7 : 10;
+  const std::int64_t rows = l.block_rows + l.rows.ahead;
+  const double copying = static_cast<double>(l.phases()) *
+                         (36 + static_cast<double>(rows) *
+                                   (4 + per_copy * static_cast<double>(ceil_div(l.pitch, kernels.lanes))));
+  return static_cast<double>(s.batch * s.groups * s.output[0] * l.row_parts * l.column_parts) *
+         (products + copying + 230);
+}
+
+template <class T>
+double im2col_cycles(const ConvProblem& problem) {
+  const ConvShape s = forward_shape(problem);
+  const auto vectors =
+      static_cast<double>(ceil_div(s.batch * s.output_plane(), gemm_kernels<T>(problem.isa).lanes));
+  const auto outputs = static_cast<double>(s.out_channels_per_group());
+  const auto depth = static_cast<double>(s.in_channels_per_group() * s.taps());
+  // Finding the elements of a vector for a tap, then packing it in each channel.
+  const double finding = 20 * static_cast<double>(s.taps());
+  const double packing = s.stride[2] == 1 ? 4 : 19;
+  return static_cast<double>(s.groups) * vectors * (depth * (outputs / 2 + packing) + finding + 4 * outputs);
+}
+
+}  // namespace
+
+const char* direct_strip_why_not(const ConvProblem& problem) {
+  if (problem.operation == ConvOperation::grad_input) {
+    if (problem.shape.stride != Extents{1, 1, 1}) return "for stride 1 alone";
+    if (problem.shape.pads_with_input()) return "for padding with zeros or a constant alone";
+  }
+  const ConvShape s = forward_shape(problem);
+  const StripAxis rows(s, 1), columns(s, 2);
+  const StripKernels<float>& kernels = strip_kernels<float>(problem.isa);
+  const std::int64_t fewest_rows = tall_tiles(problem, kernels) == nullptr ? 1 : kernels.tall_rows;
+  const double smallest =
+      static_cast<double>(s.in_channels_per_group() * s.kernel[0]) *
+      static_cast<double>(rows.phases * columns.phases) * static_cast<double>(fewest_rows + rows.ahead) *
+      (static_cast<double>(std::min(columns.output, fewest_points)) + static_cast<double>(columns.ahead));
+  if (smallest * static_cast<double>(size_of(problem.dtype)) > static_cast<double>(most_strip_bytes))
+    return "what a row of outputs needs of the input is larger than a strip";
+  if (s.groups > 1 && problem.shape.in_channels_per_group() == 1)
+    return "for more than one channel per group, or one group";
+  return nullptr;
+}
+
+double direct_strip_cycles(const ConvProblem& problem) {
+  return problem.dtype == DType::float32 ? strip_cycles<float>(problem) : strip_cycles<double>(problem);
+}
+
+const char* direct_strip_why_slower(const ConvProblem& problem) {
+  const ConvShape s = forward_shape(problem);
+  if (s.in_channels_per_group() > most_channels && s.out_channels_per_group() > most_outputs_of_many)
+    return "sums over so many channels are worth packing";
+  const double im2col =
+      problem.dtype == DType::float32 ? im2col_cycles<float>(problem) : im2col_cycles<double>(problem);
+  return direct_strip_cycles(problem) > im2col
+             ? "copying and columns computed in vain would take longer than packing im2col panels"
+             : nullptr;
+}
+
+std::shared_ptr<const ConvAlgorithm> make_direct_strip(const ConvProblem& problem) {
+  if (problem.dtype == DType::float32) return std::make_shared<DirectStrip<float>>(problem);
+  return std::make_shared<DirectStrip<double>>(problem);
+}
+
+}  // namespace convnative

@@ -1,0 +1,242 @@
+"""The direct convolution on strips: the same sums as im2col's, bit for bit, however its blocks are cut."""
+
+import numpy as np
+import pytest
+
+import reference
+from arrays import assert_exact, assert_same_bits, generator
+from convnative import _core
+from convolutions import FAMILIES, PADDING_MODES, Case, cast, floats, room_for
+
+ALGORITHM = "direct_strip"
+
+
+@pytest.fixture(autouse=True)
+def _strict(strict):
+    pass
+
+
+def forward(case, data, algorithm=ALGORITHM):
+    return _core.conv_forward(case.axes, *data, *case.geometry, algorithm=algorithm)
+
+
+def explain(input_shape, weight_shape, *geometry, dtype="float32", operation="forward", **options):
+    return _core.conv_explain(operation, dtype, input_shape, weight_shape, *geometry, **options)
+
+
+def float_data(case, dtype):
+    rng = generator(case, "direct strip")
+    return [floats(rng, s, dtype) for s in (case.input_shape, case.weight_shape, (case.out_channels,))]
+
+
+def case_2d(batch, channels, sizes, kernel, stride=1, padding=0, dilation=1, groups=1, mode="zeros"):
+    """Channels per group; numbers stand for both axes."""
+    both = lambda value: value if isinstance(value, tuple) else (value, value)  # noqa: E731
+    pairs = tuple(pair if isinstance(pair, tuple) else (pair, pair) for pair in both(padding))
+    return Case(
+        batch, groups * channels[0], groups * channels[1], both(sizes), both(kernel), both(stride), pairs,
+        both(dilation), groups, True, mode,
+    )  # fmt: skip
+
+
+# One channel to one: tiles of rows below one another, whose heights and widths have tails of their own.
+PLANES = [
+    *(
+        case_2d(1, (1, 1), (1 + h, 70 - h), (k, 3), 1, k // 2)
+        for h, k in zip(range(20), [3, 5, 7, 9, 11] * 4, strict=True)
+    ),
+    *(case_2d(1, (1 + w % 3, 1), (9, w + 4), (3, 5), 1, (1, 0)) for w in range(1, 68)),
+    *(case_2d(2, (2, 1), (12, 21), (k, 2), 1, ((k, k - 1), (0, 3))) for k in range(1, 13)),
+    case_2d(1, (1, 1), (40, 1300), 7, 1, 3),  # several blocks of columns
+    case_2d(1, (3, 1), (19, 41), 3, (1, 2), 1, (1, 3)),
+    case_2d(1, (3, 1), (19, 41), 3, (2, 1), 1, (2, 1)),
+]
+# Every tile of output channels, every tail of points, phases of the stride, groups, dilation.
+STRIPS = [
+    *(case_2d(1, (1 + k % 4, k), (4, 70 - k), 3, 1, 1) for k in range(1, 68)),
+    *(case_2d(2, (3, 5), (5, w), (2, 3), 1, ((0, 1), (2, 0))) for w in range(1, 68)),
+    *(case_2d(1, (c, 7), (9, 8 + c), 3, 1, 1, groups=3) for c in (2, 3, 4, 8, 16, 32)),
+    *(
+        case_2d(1, (2, 9), (3 * s + 11, 4 * s + 19), k, (s, t), (k // 2, (0, k - 1)), d)
+        for s in range(1, 5)
+        for t in (1, 2, 3, 5)
+        for k, d in ((3, 1), (3, 2), (4, 3), (1, 1))
+    ),
+    case_2d(1, (3, 10), 67, 11, 4, 0),
+    case_2d(1, (3, 33), (50, 47), 7, 2, 3),
+    case_2d(1, (2, 5), (9, 60), 3, 1, (1, 19), (1, 20)),  # whole vectors between the rows' ends
+    case_2d(1, (2, 6), (40, 1), (3, 1), 1, (1, 0)),  # rows shorter than a vector, without a gap
+]
+# More than a strip holds: blocks of rows and of columns.
+LARGE = [
+    Case(1, 2, 3, (70000,), (9,), (1,), ((4, 4),), (1,)),
+    Case(1, 1, 2, (50000,), (5,), (3,), ((2, 0),), (2,)),
+    case_2d(1, (32, 3), (150, 90), 3, 1, 1),
+    case_2d(1, (8, 2), (20, 2100), 3, 2, 1),
+    case_2d(1, (1, 2), (90, 120), (31, 29), 1, 15),
+]
+
+
+@pytest.mark.parametrize("cases", [PLANES, STRIPS], ids=["planes", "strips"])
+def test_integers_are_exact(cases, dtype, isa):
+    for case in cases:
+        assert_exact(forward(case, cast(case.data, dtype)), case.output, dtype, case)
+
+
+@pytest.mark.parametrize("mode", PADDING_MODES)
+def test_padding_modes_are_exact(mode, dtype, isa):
+    for stride, dilation, kernel, channels in [(1, 1, 3, (1, 1)), (2, 1, 5, (3, 4)), (3, 2, 3, (2, 9))]:
+        padding = ((3, 1), (2, 5))
+        sizes = tuple(
+            max(room_for(mode, pair), dilation * (kernel - 1) + 1 - sum(pair)) + extra
+            for pair, extra in zip(padding, (2, 30), strict=True)
+        )
+        case = case_2d(2, channels, sizes, kernel, stride, padding, dilation, 1, mode)
+        assert_exact(forward(case, cast(case.data, dtype)), case.output, dtype, case)
+
+
+@pytest.mark.parametrize("case", LARGE, ids=str)
+def test_blocks_of_large_inputs_are_exact(case, isa):
+    """Against im2col, which the other tests hold to the reference: both are exact on integers."""
+    data = cast(case.data, np.float32)
+    assert_same_bits(forward(case, data), forward(case, data, "im2col_gemm"), case)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_same_sums_as_im2col(family, dtype, isa):
+    """One chain of multiply-adds in the order of (channel, tap), so that the choice changes no bit."""
+    for case in FAMILIES[family]()[::5]:
+        if case.groups > 1 and case.in_channels == case.groups:
+            continue
+        data = float_data(case, dtype)
+        assert_same_bits(forward(case, data), forward(case, data, "im2col_gemm"), case)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_gradient_in_the_input_has_the_same_sums_as_im2col(family, dtype, isa):
+    def applies(case):
+        depthwise = case.in_channels == case.groups > 1
+        return max(case.stride) == 1 and not depthwise and case.padding_mode not in PADDING_MODES[:4]
+
+    for case in [case for case in FAMILIES[family]() if applies(case)][::4]:
+        _, w, _ = float_data(case, dtype)
+        g = floats(generator(case, "grad_output"), case.output.shape, dtype)
+        one, other = (
+            _core.conv_grad_input(case.axes, g, w, case.input_shape, *case.geometry, algorithm=name)
+            for name in (ALGORITHM, "im2col_gemm")
+        )
+        assert_same_bits(one, other, case)
+
+
+BITS = [PLANES[4], PLANES[-3], STRIPS[30], STRIPS[-5], STRIPS[-4], case_2d(3, (8, 8), 29, 3, 1, 1, 1, 3)]
+
+
+@pytest.mark.parametrize("case", BITS, ids=str)
+def test_same_bits_for_any_number_of_threads(case, dtype, isa):
+    data = float_data(case, dtype)
+    _core.set_num_threads(1)
+    expected = forward(case, data)
+    for threads in (2, 3, 7):
+        _core.set_num_threads(threads)
+        assert_same_bits(forward(case, data), expected, threads)
+
+
+@pytest.mark.parametrize("case", BITS, ids=str)
+def test_same_bits_for_any_split_of_the_batch(case, dtype, isa):
+    x, w, b = float_data(case, dtype)
+    x = np.concatenate([x, x[:, :, ::-1]])
+    whole = forward(case, (x, w, b))
+    for image, expected in zip(x, whole, strict=True):
+        assert_same_bits(forward(case, (image, w, b)), expected)
+
+
+@pytest.mark.parametrize("case", BITS, ids=str)
+def test_same_bits_on_avx2_and_avx512(case, dtype):
+    if not {"avx2", "avx512"} <= set(_core.available_isas()):
+        pytest.skip("this CPU, or CONVNATIVE_MAX_ISA, does not offer both AVX2 and AVX-512")
+    data = float_data(case, dtype)
+    _core.set_isa("avx2")
+    expected = forward(case, data)
+    _core.set_isa("avx512")
+    assert_same_bits(forward(case, data), expected)
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
+@pytest.mark.parametrize(
+    "case", [case_2d(1, (1, 1), (10, 37), 3, 1, 1), case_2d(1, (2, 3), (9, 19), 3, 2, 1)], ids=str
+)
+def test_non_finite_values_appear_where_the_definition_puts_them(case, value, dtype, isa):
+    for position in range(12):
+        data = cast(case.data, dtype)
+        target = data[position % 3]
+        target.flat[position * 31 % target.size] = value
+        with np.errstate(invalid="ignore"):
+            expected = reference.conv_forward(*data, *case.geometry)
+        assert_exact(forward(case, data), expected, dtype, position)
+
+
+def test_memory_stays_within_the_limit(isa):
+    """At most 2 MiB per thread, whatever the image's size; else it says that it does not apply."""
+    _core.set_num_threads(3)
+    rng = generator("workspace")
+    applied = 0
+    for _ in range(400):
+        c, k = int(rng.choice([1, 2, 3, 32, 300])), int(rng.choice([1, 2, 9]))
+        kernel = rng.choice([1, 3, 7, 31, 200], 2).tolist()
+        stride, dilation = rng.choice([1, 2, 7, 50], 2).tolist(), rng.choice([1, 2, 40], 2).tolist()
+        sizes = [
+            int(d * (n - 1) + rng.choice([1, 8, 100, 5000, 300000]))
+            for d, n in zip(dilation, kernel, strict=True)
+        ]
+        dtype = str(rng.choice(["float32", "float64"]))
+        shapes = (1, c, *sizes), (k, c, *kernel)
+        try:
+            plan = explain(*shapes, stride, 0, dilation, 1, dtype=dtype, algorithm=ALGORITHM)
+        except ValueError as error:
+            assert "larger than a strip" in str(error)
+            continue
+        applied += 1
+        assert plan["workspace_bytes"] <= 3 * 2**21, (shapes, stride, dilation)
+    assert applied > 100
+
+
+@pytest.mark.parametrize(
+    ("input_shape", "weight_shape", "stride", "padding", "groups"),
+    [
+        ((1, 3, 224, 224), (64, 3, 3, 3), 1, 1, 1),
+        ((1, 3, 224, 224), (64, 3, 7, 7), 2, 3, 1),
+        ((1, 3, 227, 227), (96, 3, 11, 11), 4, 0, 1),
+        ((64, 1, 28, 28), (32, 1, 5, 5), 1, 2, 1),
+        ((1, 1, 1080, 1920), (1, 1, 5, 5), 1, 2, 1),
+        ((1, 128, 56, 56), (128, 4, 3, 3), 1, 1, 32),
+        ((1, 512, 28, 28), (512, 16, 3, 3), 1, 1, 32),
+    ],
+)
+def test_the_choice_for_few_channels(input_shape, weight_shape, stride, padding, groups):
+    plan = explain(input_shape, weight_shape, stride, padding, 1, groups)
+    assert plan["algorithm"] == ALGORITHM, plan
+    assert "_strip_" in plan["kernel"]
+
+
+def test_the_choice_for_the_gradient_in_the_input():
+    shapes = (1, 256, 56, 56), (256, 8, 3, 3)
+    assert explain(*shapes, 1, 1, 1, 32, operation="grad_input")["algorithm"] == ALGORITHM
+    plan = explain(*shapes, 2, 1, 1, 32, operation="grad_input")
+    assert f"not {ALGORITHM}: for stride 1 alone" in plan["reason"]
+    plan = explain(*shapes, 1, 1, 1, 32, "reflect", operation="grad_input")
+    assert f"not {ALGORITHM}: for padding with zeros" in plan["reason"]
+
+
+@pytest.mark.parametrize(
+    ("input_shape", "weight_shape", "groups", "reason"),
+    [
+        ((1, 64, 56, 56), (64, 64, 3, 3), 1, "so many channels"),
+        ((8, 32, 4, 4), (64, 32, 3, 3), 1, "columns computed in vain"),
+        ((1, 32, 56, 56), (32, 1, 3, 3), 32, "for more than one channel per group"),
+    ],
+)
+def test_it_says_why_another_is_chosen(input_shape, weight_shape, groups, reason):
+    plan = explain(input_shape, weight_shape, 1, 1, 1, groups)
+    assert plan["algorithm"] != ALGORITHM
+    assert f"not {ALGORITHM}: " in plan["reason"]
+    assert reason in plan["reason"]
