@@ -56,6 +56,11 @@ std::shared_ptr<const ConvAlgorithm> make_im2col_gemm_grad_input(const ConvProbl
 std::shared_ptr<const ConvAlgorithm> make_im2col_gemm_grad_weight(const ConvProblem&);
 std::shared_ptr<const ConvAlgorithm> make_reference(const ConvProblem&);
 
+const char* depthwise_why_not(const ConvProblem&);
+const char* depthwise_why_slower(const ConvProblem&);
+std::shared_ptr<const ConvAlgorithm> make_depthwise(const ConvProblem&);
+std::shared_ptr<const ConvAlgorithm> make_depthwise_grad_weight(const ConvProblem&);
+
 const char* winograd_why_not(const ConvProblem&);
 const char* winograd_4x4_why_slower(const ConvProblem&);
 const char* winograd_2x2_why_slower(const ConvProblem&);

@@ -1,15 +1,6 @@
 // Gradient in the input by implicit im2col, phase by phase.
 //
-// grad_input[c][i] = sum over (k, t) with i + pad_before - t * dilation = o * stride of weight[k][c][t] *
-// grad_output[k][o].
-//
-// On one axis, inputs of the same phase p = i mod stride share their taps: with g = gcd(stride, dilation),
-// those t with t * dilation = p + pad_before (mod stride), every (stride / g)-th one or none. Each of the
-// first stride / g taps t0 therefore leads to a phase of its own. For i = p + stride * q and the j-th tap of
-// the phase,
-//     o = q + (p + pad_before - t0 * dilation) / stride - j * dilation / g:
-// a convolution of stride 1 over grad_output, whose results lie `stride` apart. Stride 1 has one phase, the
-// well-known convolution with the flipped kernel. Inputs that no tap reaches are zero.
+// The phases are those of conv/input_phases.h, each a product of its own with results `stride` apart.
 //
 // As in the forward, what lies outside of grad_output counts as zeros.
 //
@@ -23,13 +14,13 @@
 #include <algorithm>
 #include <limits>
 #include <memory>
-#include <numeric>
 #include <string>
 
 #include "base/checked.h"
 #include "base/parallel.h"
 #include "conv/algorithm.h"
 #include "conv/im2col_gemm.h"
+#include "conv/input_phases.h"
 #include "gemm/blocking.h"
 
 namespace convnative {
@@ -87,45 +78,6 @@ void for_each_segment(const ConvShape& shape, std::size_t axis, Body body) {
   repeat(0, before, 0);
   repeat(end, end + after, input - 1);
 }
-
-// The inputs coordinate, coordinate + stride, ... of a segment, `points` of them, and their taps first,
-// first + step, ...
-struct AxisPhase {
-  std::int64_t coordinate, points;
-  std::int64_t first, step, taps;
-};
-
-// The phases of one axis, numbered by their first tap.
-class AxisPhases {
- public:
-  AxisPhases(const ConvShape& shape, std::size_t axis, const Segment& segment)
-      : input_(segment.length),
-        kernel_(shape.kernel[axis]),
-        stride_(shape.stride[axis]),
-        dilation_(shape.dilation[axis]),
-        pad_before_(segment.begin),
-        step_(stride_ / std::gcd(stride_, dilation_)) {}
-
-  std::int64_t count() const { return std::min(step_, kernel_); }
-  std::int64_t most_taps() const { return ceil_div(kernel_, step_); }
-  bool cover_all_inputs() const { return step_ == stride_ && kernel_ >= stride_; }
-
-  // Calls body for each phase, also for those that have no points here.
-  template <class Body>
-  void for_each(Body body) const {
-    // (t * dilation - pad_before) mod stride, tap by tap, because the product could overflow.
-    std::int64_t coordinate = (stride_ - pad_before_ % stride_) % stride_;
-    for (std::int64_t tap = 0; tap < count(); ++tap) {
-      const std::int64_t points = coordinate < input_ ? (input_ - 1 - coordinate) / stride_ + 1 : 0;
-      body(AxisPhase{coordinate, points, tap, step_, (kernel_ - 1 - tap) / step_ + 1});
-      const std::int64_t room = stride_ - dilation_ % stride_;
-      coordinate = coordinate >= room ? coordinate - room : coordinate + dilation_ % stride_;
-    }
-  }
-
- private:
-  std::int64_t input_, kernel_, stride_, dilation_, pad_before_, step_;
-};
 
 struct Phase {
   std::array<AxisPhase, max_axes> axes;
@@ -232,7 +184,10 @@ class Im2colGemmGradInput final : public ConvAlgorithm {
 
  private:
   std::array<AxisPhases, max_axes> phases(const Box& box) const {
-    return {AxisPhases(shape_, 0, box[0]), AxisPhases(shape_, 1, box[1]), AxisPhases(shape_, 2, box[2])};
+    const auto of = [&](std::size_t axis) {
+      return AxisPhases(shape_, axis, box[axis].begin, box[axis].length);
+    };
+    return {of(0), of(1), of(2)};
   }
 
   // The interior comes first.

@@ -23,8 +23,8 @@ const char* why_not(const ConvAlgorithmEntry& entry, const ConvProblem& problem)
 template <class T>
 void finish(const ConvProblem& problem, const ConvArrays& arrays) {
   const Epilogue<T> epilogue(problem);
-  const std::int64_t size = problem.operation == ConvOperation::forward ? problem.shape.output_size()
-                                                                        : problem.shape.input_size();
+  const std::int64_t size =
+      problem.operation == ConvOperation::forward ? problem.shape.output_size() : problem.shape.input_size();
   constexpr std::int64_t block = 16 * 1024;
   parallel_for(ceil_div(size, block), problem.threads, [&](std::int64_t task, int) {
     epilogue.finish(arrays, static_cast<T*>(arrays.result) + task * block,
@@ -53,7 +53,11 @@ ConvPlan::ConvPlan(const ConvShape& shape, ConvOperation operation, DType dtype,
     : shape_(shape), operation_(operation), dtype_(dtype), options_(options) {
   if (operation == ConvOperation::grad_weight && options.activation)
     throw std::invalid_argument("activation: not for grad_weight");
-  threads_ = std::min(options.threads, threads_for(static_cast<double>(shape.macs()), macs_per_thread));
+  // Where there are few products for each, moving the elements takes the time.
+  constexpr double macs_per_element = 10;
+  const double work = static_cast<double>(shape.macs()) +
+                      macs_per_element * static_cast<double>(shape.input_size() + shape.output_size());
+  threads_ = std::min(options.threads, threads_for(work, macs_per_thread));
   const ConvProblem problem = this->problem();
   for (const ConvAlgorithmEntry& entry : conv_algorithms()) {
     const bool forced = options.algorithm == entry.name;

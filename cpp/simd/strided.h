@@ -55,6 +55,23 @@ CONVNATIVE_INLINE typename Vec<T>::Mask lane_mask(std::int64_t begin, std::int64
   return Vec<T>::mask(begin < end ? first_lanes(end) & ~first_lanes(begin) : 0);
 }
 
+// even[i] = element 2i and odd[i] = element 2i + 1 of low followed by high.
+template <class Reg, int... Lane>
+CONVNATIVE_INLINE void deinterleave(Reg low, Reg high, Reg& even, Reg& odd,
+                                    std::integer_sequence<int, Lane...>) {
+  even = __builtin_shufflevector(low, high, (2 * Lane)...);
+  odd = __builtin_shufflevector(low, high, (2 * Lane + 1)...);
+}
+
+// The inverse.
+template <class Reg, int... Lane>
+CONVNATIVE_INLINE void interleave(Reg even, Reg odd, Reg& low, Reg& high,
+                                  std::integer_sequence<int, Lane...>) {
+  constexpr int lanes = static_cast<int>(sizeof...(Lane));
+  low = __builtin_shufflevector(even, odd, (Lane / 2 + Lane % 2 * lanes)...);
+  high = __builtin_shufflevector(even, odd, (lanes / 2 + Lane / 2 + Lane % 2 * lanes)...);
+}
+
 template <class T, int Stride>
 struct StridedLoad;
 

@@ -218,6 +218,33 @@ void test_winograd_shapes() {
   }
 }
 
+// One input channel per group: tails of planes and tiles, kernels longer than a piece of a chain.
+void test_depthwise_shapes() {
+  Random random(6);
+  for (int i = 0; i < 150; ++i) {
+    const int axes = static_cast<int>(random.between(1, 3));
+    ConvParameters parameters;
+    parameters.groups = random.between(1, 4);
+    std::vector<std::int64_t> input{random.between(0, 2), parameters.groups};
+    std::vector<std::int64_t> weight{parameters.groups * random.between(1, 3), 1};
+    for (std::size_t axis = max_axes - static_cast<std::size_t>(axes); axis < max_axes; ++axis) {
+      constexpr std::int64_t most_taps[] = {16, 9, 4}, most_extra[] = {300, 45, 9};
+      weight.push_back(random.between(1, most_taps[axes - 1]));
+      parameters.stride[axis] = random.between(1, 4);
+      parameters.dilation[axis] = random.between(1, 4);
+      parameters.padding.before[axis] = random.between(0, 5);
+      parameters.padding.after[axis] = random.between(0, 5);
+      input.push_back(parameters.dilation[axis] * (weight.back() - 1) + 1 +
+                      random.between(0, most_extra[axes - 1]));
+    }
+    const ConvShape shape = make_conv_shape(axes, input, weight, parameters);
+    if (i % 2 == 0)
+      compare_algorithms<float>(shape, random);
+    else
+      compare_algorithms<double>(shape, random);
+  }
+}
+
 // An infinity or a NaN appears exactly where the definition puts it.
 void test_winograd_not_finite() {
   Random random(5);
@@ -294,6 +321,9 @@ void test_same_bits_for_any_threads() {
   for (const PaddingMode mode : {PaddingMode::constant, PaddingMode::reflect, PaddingMode::replicate}) {
     parameters.padding_mode = mode;
     compare_threads(make_conv_shape(2, {2, 40, 23, 23}, {50, 40, 3, 3}, parameters));
+    ConvParameters depthwise = parameters;
+    depthwise.groups = 6;
+    compare_threads(make_conv_shape(2, {3, 6, 61, 67}, {12, 1, 3, 3}, depthwise));
   }
 }
 
@@ -342,6 +372,7 @@ void test_conv() {
   test_random_shapes();
   test_large_shapes();
   test_winograd_shapes();
+  test_depthwise_shapes();
   test_winograd_not_finite();
   test_same_bits_for_any_threads();
   test_prepared();

@@ -1,0 +1,471 @@
+// Depthwise convolution, one input channel per group: forward and gradient in the input.
+//
+// Both are correlations of planes (conv/depthwise_kernels.h). The forward takes each result plane from one
+// plane of the input; the gradient in the input sums over the outputs that the channel feeds, with the taps in
+// reverse, phase by phase (conv/input_phases.h).
+//
+//   tasks: result planes x depths x tiles of rows x blocks of columns, in parallel
+//     for each piece of the taps (most 2-D kernels are one): added to the row of tiles
+//
+// Nothing is copied, packed or padded, and the weights are read as they lie. Columns of a strided gradient go
+// through a buffer on their way to places that are no neighbours.
+#include <algorithm>
+#include <array>
+#include <memory>
+#include <numeric>
+#include <string>
+
+#include "base/checked.h"
+#include "base/parallel.h"
+#include "conv/algorithm.h"
+#include "conv/depthwise_kernels.h"
+#include "conv/epilogue.h"
+#include "conv/input_phases.h"
+
+namespace convnative {
+namespace {
+
+constexpr int tallest = depthwise_tile_rows[0];
+constexpr std::int64_t most_lanes = 16;
+// Of a row that is computed before it is spread: with 2 x 8 rows 32 KiB of float32.
+constexpr std::int64_t buffer_columns = 512;
+// Multiply-adds that a task has at the least and at the most: taking it from the queue costs nothing, and an
+// interrupt is served in time.
+constexpr std::int64_t least_task_macs = 1 << 16;
+constexpr std::int64_t most_task_macs = 1 << 24;
+
+// One axis of a lattice: where its points and taps lie in source, weight and result.
+struct Axis {
+  DepthwiseAxis source;
+  std::int64_t weight_first;               // tap 0 in the weights
+  std::int64_t result_first, result_step;  // in places of the result's axis
+};
+
+// Irrelevant distances may be as large as they like; they become 1.
+Axis normalized(Axis axis) {
+  if (axis.source.points == 1) axis.source.step = axis.result_step = 1;
+  if (axis.source.taps == 1) axis.source.tap_step = 1;
+  return axis;
+}
+
+Axis forward_axis(const ConvShape& s, std::size_t axis) {
+  return normalized({{s.input[axis], s.output[axis], s.stride[axis], -s.pad_before[axis], s.kernel[axis],
+                      s.dilation[axis], 0, 1},
+                     0,
+                     0,
+                     1});
+}
+
+// The taps in reverse, so that they rise in the source.
+Axis phase_axis(const ConvShape& s, std::size_t axis, const AxisPhase& p) {
+  const std::int64_t stride = s.stride[axis], dilation = s.dilation[axis];
+  const std::int64_t tap_step = p.taps == 1 ? 1 : p.step * dilation / stride;
+  const std::int64_t first = (p.coordinate + s.pad_before[axis] - p.first * dilation) / stride;
+  return normalized(
+      {{s.output[axis], p.points, 1, first - (p.taps - 1) * tap_step, p.taps, tap_step, 0, -p.step},
+       p.first + (p.taps - 1) * p.step,
+       p.coordinate,
+       stride});
+}
+
+// Points of one axis cut into tiles of the two heights; the last tile reaches back where it can.
+struct RowTile {
+  std::int64_t first;
+  int height;               // index in depthwise_tile_rows
+  std::int64_t begin, end;  // of the accumulators that are this tile's own
+};
+
+std::int64_t tiles_of(std::int64_t points) {
+  return ceil_div(points, tallest);
+}
+
+RowTile row_tile(std::int64_t points, std::int64_t index) {
+  const std::int64_t own = index * tallest, left = points - own;
+  if (left >= tallest) return {own, 0, 0, tallest};
+  const int height = left <= depthwise_tile_rows[1] ? 1 : 0;
+  const std::int64_t first = std::max<std::int64_t>(0, points - depthwise_tile_rows[height]);
+  return {first, height, own - first, points - first};
+}
+
+template <class T>
+class Depthwise final : public ConvAlgorithm {
+ public:
+  explicit Depthwise(const ConvProblem& problem)
+      : shape_(problem.shape),
+        forward_(problem.operation == ConvOperation::forward),
+        kernels_(depthwise_kernels<T>(problem.isa)),
+        epilogue_(problem),
+        threads_(problem.threads),
+        multiplier_(shape_.out_channels_per_group()) {}
+
+  const char* name() const override { return "depthwise"; }
+  std::string kernel() const override {
+    DepthwiseAxis column{};
+    column.step = forward_ ? shape_.stride[2] : 1;
+    column.tap_step = shape_.dilation[2];
+    return kernels_.tiles[depthwise_columns(column)].name;
+  }
+
+  std::size_t workspace_bytes() const override { return thread_bytes() * static_cast<std::size_t>(threads_); }
+
+  // Inputs that no tap reaches are nobody's tile.
+  bool fuses_epilogue() const override { return forward_; }
+
+  void run(const ConvArrays& arrays, const void* /*packed*/, void* workspace) const override {
+    if (shape_.batch == 0) return;
+    if (forward_) {
+      run_lattice(arrays, workspace,
+                  {forward_axis(shape_, 0), forward_axis(shape_, 1), forward_axis(shape_, 2)});
+      return;
+    }
+    const auto phases = [&](std::size_t axis) {
+      return AxisPhases(shape_, axis, shape_.pad_before[axis], shape_.input[axis]);
+    };
+    const AxisPhases depths = phases(0), rows = phases(1), columns = phases(2);
+    if (!depths.cover_all_inputs() || !rows.cover_all_inputs() || !columns.cover_all_inputs()) fill(arrays);
+    depths.for_each([&](const AxisPhase& depth) {
+      rows.for_each([&](const AxisPhase& row) {
+        if (shape_.stride[2] == 2 && columns.count() == 2) {
+          std::array<Axis, 2> pair;
+          columns.for_each([&](const AxisPhase& column) {
+            pair[static_cast<std::size_t>(column.coordinate)] = phase_axis(shape_, 2, column);
+          });
+          run_lattice(arrays, workspace, {phase_axis(shape_, 0, depth), phase_axis(shape_, 1, row), pair[0]},
+                      &pair[1]);
+          return;
+        }
+        columns.for_each([&](const AxisPhase& column) {
+          run_lattice(
+              arrays, workspace,
+              {phase_axis(shape_, 0, depth), phase_axis(shape_, 1, row), phase_axis(shape_, 2, column)});
+        });
+      });
+    });
+  }
+
+ private:
+  // The columns of a lattice.
+  struct Columns {
+    DepthwiseAxis axis;
+    std::int64_t full_begin, full_end;  // points whose vectors lie in the source
+    const DepthwiseTileKernel<T>* kernel;
+    std::ptrdiff_t weight_first;
+  };
+
+  // Everything that the tasks of a lattice share.
+  struct Lattice {
+    DepthwiseAxis depth, row;
+    std::array<Columns, 2> columns;  // those in between are the second; without points where there are none
+    std::int64_t planes;             // of the source, summed
+    std::int64_t row_shift;          // points from accumulator to accumulator
+    std::int64_t classes;            // chains take every `classes`-th row tap
+    std::int64_t chain_step;
+    bool along_columns;  // accumulators share a row
+    std::int64_t column_block, blocks;
+    std::int64_t units;  // of a plane
+    std::ptrdiff_t result_first;
+    std::array<std::ptrdiff_t, max_axes> result_step;
+  };
+
+  // A row of tiles: one block of the columns of one tile of the points of one residue at one depth.
+  struct Unit {
+    std::int64_t depth = 0, residue = 0, tile = 0, block = 0;
+    std::int64_t points = 0;  // of the residue
+
+    Unit(const Lattice& lattice, std::int64_t index) {
+      count_points(lattice);
+      const std::int64_t per_depth = lattice.units / lattice.depth.points;
+      depth = index / per_depth;
+      index -= depth * per_depth;
+      while (index >= tiles_of(points) * lattice.blocks) {
+        index -= tiles_of(points) * lattice.blocks;
+        ++residue;
+        count_points(lattice);
+      }
+      tile = index / lattice.blocks;
+      block = index % lattice.blocks;
+    }
+    void step(const Lattice& lattice) {
+      if (++block < lattice.blocks) return;
+      block = 0;
+      if (++tile < tiles_of(points)) return;
+      tile = 0;
+      if (++residue == lattice.row_shift) residue = 0, ++depth;
+      count_points(lattice);
+    }
+
+   private:
+    void count_points(const Lattice& lattice) {
+      const std::int64_t rows = lattice.row.points, shift = lattice.row_shift;
+      points = shift == 1 ? rows : (rows - residue - 1) / shift + 1;
+    }
+  };
+
+  void fill(const ConvArrays& arrays) const {
+    auto* const result = static_cast<T*>(arrays.result);
+    const auto* const bias = static_cast<const T*>(arrays.bias);
+    parallel_for(shape_.batch * shape_.in_channels, threads_, [&](std::int64_t plane, int) {
+      const T start = bias == nullptr ? T{0} : bias[plane % shape_.in_channels];
+      std::fill_n(result + plane * shape_.input_plane(), shape_.input_plane(), start);
+    });
+  }
+
+  Columns columns_of(const Axis& axis) const {
+    Columns columns{axis.source, 0, 0, &kernels_.tiles[depthwise_columns(axis.source)], axis.weight_first};
+    DepthwiseAxis& column = columns.axis;
+    // Neighbouring taps are loaded in pairs where the step is 2: the last may have a neighbour too many.
+    const std::int64_t behind =
+        (column.taps - 1) * column.tap_step + (column.step == 2 ? column.taps % 2 : 0);
+    const std::int64_t last = column.extent - 1 - behind - column.first;
+    if (column.points > 1 && last >= 0) {
+      columns.full_begin = column.first >= 0 ? 0 : (-column.first - 1) / column.step + 1;
+      columns.full_end = std::min(last / column.step + 1, column.points);
+    }
+    return columns;
+  }
+
+  // `odd`: the columns between those of `axes`, where both are computed together.
+  void run_lattice(const ConvArrays& arrays, void* workspace, const std::array<Axis, max_axes>& axes,
+                   const Axis* odd = nullptr) const {
+    Lattice lattice{};
+    lattice.depth = axes[0].source, lattice.row = axes[1].source;
+    if (lattice.depth.points == 0 || lattice.row.points == 0 || axes[2].source.points == 0) return;
+    const Extents& source = forward_ ? shape_.input : shape_.output;
+    const Extents& result = forward_ ? shape_.output : shape_.input;
+    lattice.depth.pitch = source[1] * source[2], lattice.row.pitch = source[2];
+    lattice.row.weight_step *= shape_.kernel[2];
+    lattice.depth.weight_step *= shape_.kernel[1] * shape_.kernel[2];
+    const std::ptrdiff_t weight_first =
+        (axes[0].weight_first * shape_.kernel[1] + axes[1].weight_first) * shape_.kernel[2];
+    lattice.columns[0] = columns_of(axes[2]);
+    if (odd != nullptr) lattice.columns[1] = columns_of(*odd);
+    for (Columns& columns : lattice.columns) columns.weight_first += weight_first;
+    lattice.planes = forward_ ? 1 : multiplier_;
+
+    const std::array<std::ptrdiff_t, max_axes> pitch{result[1] * result[2], result[2], 1};
+    for (std::size_t axis = 0; axis < max_axes; ++axis) {
+      lattice.result_first += axes[axis].result_first * pitch[axis];
+      lattice.result_step[axis] = axes[axis].result_step * pitch[axis];
+    }
+    if (odd != nullptr) lattice.result_step[2] = 2;
+
+    // Chains, as depthwise_kernels.h says; where so few points are alike that tiles would stay empty, each tap
+    // is a chain of its own. This fixes the order of the sums and looks at the shape alone.
+    const DepthwiseAxis& row = lattice.row;
+    const std::int64_t common = std::gcd(row.step, row.tap_step), shift = row.tap_step / common;
+    const bool chains = row.taps > 1 && row.points > 1 && (shift == 1 || row.points / 4 >= shift);
+    lattice.row_shift = chains ? shift : 1;
+    lattice.classes = chains ? std::min(row.step / common, row.taps) : row.taps;
+    lattice.chain_step = lattice.row_shift * row.step;
+    const DepthwiseAxis& column = lattice.columns[0].axis;
+    lattice.along_columns = row.points == 1 && lattice.result_step[2] == 1 && lattice.columns[0].kernel->full;
+
+    const std::int64_t column_macs =
+        shape_.taps() * lattice.planes * std::min<std::int64_t>(tallest, row.points);
+    lattice.column_block = column_block(column_macs);
+    lattice.blocks = ceil_div(column.points, lattice.column_block);
+    const std::int64_t more = row.points % lattice.row_shift, fewest = row.points / lattice.row_shift;
+    lattice.units = lattice.depth.points * lattice.blocks *
+                    (more * tiles_of(fewest + 1) + (lattice.row_shift - more) * tiles_of(fewest));
+
+    const std::int64_t total =
+        shape_.batch * (forward_ ? shape_.out_channels : shape_.in_channels) * lattice.units;
+    const std::int64_t unit_macs = std::min(lattice.column_block, column.points) * column_macs;
+    const std::int64_t least = ceil_div(least_task_macs, unit_macs);
+    const std::int64_t per_task =
+        std::clamp(total / (8 * threads_), least, std::max(most_task_macs / unit_macs, least));
+    parallel_for(ceil_div(total, per_task), threads_, [&](std::int64_t task, int thread) {
+      T* const buffer = reinterpret_cast<T*>(static_cast<char*>(workspace) +
+                                             thread_bytes() * static_cast<std::size_t>(thread));
+      const std::int64_t last = std::min(total, (task + 1) * per_task);
+      for (std::int64_t unit = task * per_task; unit < last;) {
+        const std::int64_t plane = unit / lattice.units, first = unit - plane * lattice.units;
+        const std::int64_t count = std::min(lattice.units - first, last - unit);
+        run_plane(arrays, lattice, plane, first, count, buffer);
+        unit += count;
+      }
+    });
+  }
+
+  // Points of a row of tiles, so many that the kernel's start does not show.
+  std::int64_t column_block(std::int64_t column_macs) const {
+    constexpr std::int64_t step = tallest * most_lanes;
+    if (!forward_ && shape_.stride[2] > 1) return buffer_columns;
+    return ceil_div(std::max<std::int64_t>(least_task_macs / column_macs, 1), step) * step;
+  }
+
+  // Results of two columns that are not neighbours in memory, before they are spread.
+  std::size_t thread_bytes() const {
+    return forward_ || shape_.stride[2] == 1 ? 0 : std::size_t{2} * tallest * buffer_columns * sizeof(T);
+  }
+
+  // `count` units of one plane of results.
+  void run_plane(const ConvArrays& arrays, const Lattice& lattice, std::int64_t index, std::int64_t first,
+                 std::int64_t count, T* buffer) const {
+    const std::int64_t channel = index % (forward_ ? shape_.out_channels : shape_.in_channels);
+    const std::int64_t source_index = forward_ ? index / multiplier_ : index * multiplier_;
+    const T zero{0};
+    const T* const start = arrays.bias == nullptr ? &zero : static_cast<const T*>(arrays.bias) + channel;
+    Plane plane{static_cast<const T*>(forward_ ? arrays.input : arrays.grad_output) +
+                    source_index * (forward_ ? shape_.input_plane() : shape_.output_plane()),
+                static_cast<const T*>(arrays.weight) + channel * lattice.planes * shape_.taps(), start};
+    T* const result = static_cast<T*>(arrays.result) +
+                      index * (forward_ ? shape_.output_plane() : shape_.input_plane()) +
+                      lattice.result_first;
+
+    for (Unit unit(lattice, first); count > 0; --count, unit.step(lattice)) {
+      const RowTile tile = row_tile(unit.points, unit.tile);
+      const std::int64_t row = unit.residue + tile.first * lattice.row_shift;
+      T* const target = result + unit.depth * lattice.result_step[0] + row * lattice.result_step[1];
+      const std::int64_t begin = unit.block * lattice.column_block;
+      const std::int64_t end = std::min(begin + lattice.column_block, lattice.columns[0].axis.points);
+      const std::ptrdiff_t row_step = lattice.row_shift * lattice.result_step[1];
+      if (lattice.result_step[2] == 1) {
+        run_row(lattice, plane, lattice.columns[0], unit, tile, begin, end, target + begin, row_step);
+        if (fuses_epilogue() && epilogue_.wanted(arrays))
+          for (std::int64_t i = tile.begin; i < tile.end; ++i)
+            epilogue_.finish(arrays, target + i * row_step + begin, end - begin);
+        continue;
+      }
+      T* const odd_buffer = buffer + tallest * buffer_columns;
+      const std::int64_t odd_end = std::min(end, lattice.columns[1].axis.points);
+      run_row(lattice, plane, lattice.columns[0], unit, tile, begin, end, buffer, buffer_columns);
+      if (odd_end > begin)
+        run_row(lattice, plane, lattice.columns[1], unit, tile, begin, odd_end, odd_buffer, buffer_columns);
+      for (std::int64_t i = tile.begin; i < tile.end; ++i)
+        spread(buffer + i * buffer_columns, end - begin, odd_buffer + i * buffer_columns,
+               std::max<std::int64_t>(odd_end - begin, 0),
+               target + i * row_step + begin * lattice.result_step[2], lattice.result_step[2]);
+    }
+  }
+
+  struct Plane {
+    const T *source, *weight, *start;
+  };
+
+  // All pieces of the columns [begin, end) of one row of tiles.
+  void run_row(const Lattice& lattice, const Plane& plane, const Columns& columns, const Unit& unit,
+               const RowTile& tile, std::int64_t begin, std::int64_t end, T* result,
+               std::ptrdiff_t row_step) const {
+    const DepthwiseAxis &depth = lattice.depth, &row = lattice.row;
+    const std::int64_t rows = depthwise_tile_rows[tile.height];
+    const std::int64_t first_row = row.at(unit.residue + tile.first * lattice.row_shift);
+    DepthwisePiece<T> piece;
+    piece.pitch = row.pitch;
+    piece.chain_step = lattice.chain_step;
+    piece.chain_pitch = lattice.chain_step * row.pitch;
+    piece.chain_weight_step = lattice.classes * row.weight_step;
+    piece.column_weight_step = columns.axis.weight_step;
+    piece.column = &columns.axis;
+    piece.begin = begin, piece.end = end;
+    piece.advance = kernels_.lanes;
+    piece.start = plane.start;
+    piece.result = result;
+    piece.result_step = row_step;
+    piece.row_begin = tile.begin, piece.row_end = tile.end;
+    const std::ptrdiff_t source_plane = depth.extent * depth.pitch;
+    const DepthwiseColumns kind = depthwise_columns(columns.axis);
+
+    for (std::int64_t k = 0; k < lattice.planes; ++k) {
+      const T* const source = plane.source + k * source_plane;
+      const T* const weight = plane.weight + k * shape_.taps() + columns.weight_first;
+      for (std::int64_t d = 0; d < depth.taps; ++d) {
+        const std::int64_t at = depth.at(unit.depth) + d * depth.tap_step;
+        const bool exists = at >= 0 && at < depth.extent;
+        piece.source = exists ? source + at * depth.pitch : source;
+        piece.extent = exists ? row.extent : 0;
+        for (std::int64_t c = 0; c < lattice.classes; ++c)
+          for (std::int64_t tap = c; tap < row.taps;) {
+            const int taps = depthwise_chain_piece(kind, (row.taps - 1 - tap) / lattice.classes + 1);
+            piece.row = first_row + tap * row.tap_step;
+            piece.weight = weight + d * depth.weight_step + tap * row.weight_step;
+            if (lattice.along_columns) {
+              run_along_columns(columns, piece);
+            } else {
+              const bool inside = unit.points >= rows && piece.row >= 0 &&
+                                  piece.row + (rows + taps - 2) * lattice.chain_step < piece.extent;
+              piece.full_begin = columns.full_begin;
+              piece.full_end = inside ? columns.full_end : 0;
+              columns.kernel->run[tile.height][taps - 1](piece);
+            }
+            piece.start = nullptr;
+            tap += taps * lattice.classes;
+          }
+      }
+    }
+  }
+
+  // The accumulators of whole tiles are neighbours in the one row that there is.
+  void run_along_columns(const Columns& columns, const DepthwisePiece<T>& whole) const {
+    const bool exists = whole.row >= 0 && whole.row < whole.extent;
+    const std::int64_t advance = tallest * kernels_.lanes;
+    const std::int64_t first = std::min(
+        ceil_div(std::max(columns.full_begin, whole.begin) - whole.begin, kernels_.lanes) * kernels_.lanes +
+            whole.begin,
+        whole.end);
+    const std::int64_t count =
+        exists ? std::max<std::int64_t>(std::min(columns.full_end, whole.end) - first, 0) / advance : 0;
+    const auto run = [&](DepthwisePiece<T> part, std::int64_t begin, std::int64_t end, int height) {
+      if (begin == end) return;
+      part.result += begin - part.begin;
+      part.begin = begin, part.end = end;
+      columns.kernel->run[height][0](part);
+    };
+    DepthwisePiece<T> edge = whole, inner = whole;
+    edge.full_begin = edge.full_end = 0;
+    inner.chain_pitch = kernels_.lanes * columns.axis.step;
+    inner.advance = advance;
+    inner.result_step = kernels_.lanes;
+    inner.row_begin = 0, inner.row_end = tallest;
+    inner.full_begin = columns.full_begin, inner.full_end = columns.full_end;
+    run(edge, whole.begin, first, 1);
+    run(inner, first, first + count * advance, 0);
+    run(edge, first + count * advance, whole.end, 1);
+  }
+
+  // To places `step` apart, the odd ones between the even ones.
+  void spread(const T* even, std::int64_t evens, const T* odd, std::int64_t odds, T* result,
+              std::ptrdiff_t step) const {
+    if (odds == 0) {
+      for (std::int64_t i = 0; i < evens; ++i) result[i * step] = even[i];
+      return;
+    }
+    const std::int64_t lanes = kernels_.lanes, total = evens + odds;
+    for (std::int64_t i = 0; 2 * i < total; i += lanes)
+      kernels_.interleave(even + i, odd + i, std::min(2 * lanes, total - 2 * i), result + 2 * i);
+  }
+
+  ConvShape shape_;
+  bool forward_;
+  const DepthwiseKernels<T>& kernels_;
+  Epilogue<T> epilogue_;
+  int threads_;
+  std::int64_t multiplier_;
+};
+
+}  // namespace
+
+const char* depthwise_why_not(const ConvProblem& problem) {
+  const ConvShape& s = problem.shape;
+  if (s.in_channels_per_group() != 1) return "for one input channel per group alone";
+  if (s.pads_with_input() || (problem.operation != ConvOperation::grad_input && !s.pads_with_zeros()))
+    return "for padding with zeros alone";
+  return nullptr;
+}
+
+const char* depthwise_why_slower(const ConvProblem& problem) {
+  // Measured with AVX-512. The gradient in the input runs phase by phase, without a stride.
+  constexpr std::int64_t many_outputs = 32;
+  const ConvShape& s = problem.shape;
+  return problem.operation != ConvOperation::grad_input && s.stride[2] > 1 &&
+                 s.out_channels_per_group() >= many_outputs
+             ? "so many outputs of one channel share strided patches in a matrix product"
+             : nullptr;
+}
+
+std::shared_ptr<const ConvAlgorithm> make_depthwise(const ConvProblem& problem) {
+  if (problem.dtype == DType::float32) return std::make_shared<Depthwise<float>>(problem);
+  return std::make_shared<Depthwise<double>>(problem);
+}
+
+}  // namespace convnative

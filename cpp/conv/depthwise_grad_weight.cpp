@@ -1,0 +1,288 @@
+// Depthwise convolution, one input channel per group: gradient in the weights.
+//
+//   grad_weight[k][t] = sum over images, points of grad_output[k][point] * input[k / multiplier][point, t]
+//
+// Lane l of a vector of sums takes the columns that are l modulo `wide`, whatever vectors the CPU has, so that
+// the bits do not depend on them. For each tap the sum runs block by block of rows, in each block column by
+// column of vectors and down the rows; blocks are short enough for the roundings of a lane to stay few. The
+// lanes are added in float64.
+//
+//   tasks: output channels x parts of the (image, depth, block of rows) x groups of taps, in parallel
+//     for each block: a kernel that walks down its rows, the group's sums in registers
+//   tasks: output channels: the parts, in ascending order, to grad_weight
+//
+// How blocks are cut and shared out in parts depends on the shape alone.
+//
+// Lanes behind a row's last column multiply input by zero, and so do rows behind a block's. Where the input is
+// not finite there, a tap is NaN that should be none: taps whose sum is not finite are computed again by the
+// definition.
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <memory>
+#include <numeric>
+#include <string>
+
+#include "base/aligned_buffer.h"
+#include "base/checked.h"
+#include "base/parallel.h"
+#include "conv/algorithm.h"
+#include "conv/depthwise_kernels.h"
+#include "gemm/blocking.h"
+
+namespace convnative {
+namespace {
+
+// Columns that are told apart: the lanes of the widest vectors.
+template <class T>
+constexpr std::int64_t wide = 64 / static_cast<std::int64_t>(sizeof(T));
+// Vectors that a lane adds up before its sum joins those of other blocks.
+constexpr std::int64_t block_vectors = 256;
+// Channels that suffice to keep any number of threads at work; fewer are cut in parts.
+constexpr std::int64_t enough_channels = 64;
+constexpr std::int64_t least_part_macs = 1 << 16;
+constexpr std::int64_t most_part_bytes = 1 << 20;
+// A task's multiply-adds: taking it from the queue costs nothing.
+constexpr std::int64_t least_task_macs = 1 << 17;
+
+template <class T>
+class DepthwiseGradWeight final : public ConvAlgorithm {
+ public:
+  explicit DepthwiseGradWeight(const ConvProblem& problem)
+      : shape_(problem.shape), kernels_(depthwise_kernels<T>(problem.isa)), threads_(problem.threads) {
+    for (std::size_t axis = 0; axis < max_axes; ++axis) {
+      axes_[axis] = {shape_.input[axis],
+                     shape_.output[axis],
+                     shape_.stride[axis],
+                     -shape_.pad_before[axis],
+                     shape_.kernel[axis],
+                     shape_.dilation[axis],
+                     1,
+                     1};
+      // Irrelevant distances may be as large as they like.
+      if (axes_[axis].points == 1) axes_[axis].step = 1;
+      if (axes_[axis].taps == 1) axes_[axis].tap_step = 1;
+    }
+    kind_ = depthwise_columns(axes_[2]);
+
+    // As in the forward: rows that are row_shift apart share what they load, and every `classes`-th tap.
+    const DepthwiseAxis& row = axes_[1];
+    const std::int64_t common = std::gcd(row.step, row.tap_step), shift = row.tap_step / common;
+    const bool chains = row.taps > 1 && row.points > 1 && (shift == 1 || row.points / 4 >= shift);
+    row_shift_ = chains ? shift : 1;
+    classes_ = chains ? std::min(row.step / common, row.taps) : row.taps;
+
+    const std::int64_t vectors = ceil_div(shape_.output[2], wide<T>);
+    block_rows_ = std::clamp<std::int64_t>(block_vectors / vectors, 1, ceil_div(row.points, row_shift_));
+    const std::int64_t more = row.points % row_shift_, fewest = row.points / row_shift_;
+    plane_blocks_ = more * blocks_of(fewest + 1) + (row_shift_ - more) * blocks_of(fewest);
+    blocks_ = shape_.batch * shape_.output[0] * plane_blocks_;
+
+    const std::int64_t channels = shape_.out_channels, taps = shape_.taps();
+    const std::int64_t channel_macs = shape_.macs() / channels;
+    const std::int64_t wanted =
+        std::max(std::min(ceil_div(enough_channels, channels), channel_macs / least_part_macs),
+                 channel_macs / taps / most_macs_per_lane);
+    const std::int64_t fitting = most_part_bytes / std::int64_t{sizeof(double)} / taps / channels;
+    parts_ = std::max<std::int64_t>(std::min({wanted, fitting, blocks_}), 1);
+  }
+
+  const char* name() const override { return "depthwise"; }
+  std::string kernel() const override { return kernels_.sums_names[kind_]; }
+  std::size_t workspace_bytes() const override {
+    return parts_ == 1 ? 0 : static_cast<std::size_t>(shape_.weight_size() * parts_) * sizeof(double);
+  }
+
+  void run(const ConvArrays& arrays, const void* /*packed*/, void* workspace) const override {
+    auto* const part_sums = static_cast<double*>(workspace);
+    const std::int64_t groups = count_groups(), tasks = shape_.out_channels * parts_ * groups;
+    const std::int64_t task_macs = std::max<std::int64_t>(shape_.macs() / tasks, 1);
+    const std::int64_t per_task =
+        std::clamp(least_task_macs / task_macs, std::int64_t{1}, ceil_div(tasks, 4 * threads_));
+    parallel_for(ceil_div(tasks, per_task), threads_, [&](std::int64_t index, int) {
+      const std::int64_t last = std::min(tasks, (index + 1) * per_task);
+      for (std::int64_t task = index * per_task; task < last; ++task) {
+        const std::int64_t part = task / groups % parts_, channel = task / groups / parts_;
+        sum_group(arrays, channel, part, group_of(task % groups), part_sums);
+      }
+    });
+    if (parts_ == 1) return;
+    parallel_for(shape_.out_channels, threads_for(static_cast<double>(shape_.weight_size() * parts_), 1e5),
+                 [&](std::int64_t channel, int) {
+                   for (std::int64_t tap = 0; tap < shape_.taps(); ++tap) {
+                     const double* const sums = part_sums + (channel * shape_.taps() + tap) * parts_;
+                     double sum = 0;
+                     for (std::int64_t part = 0; part < parts_; ++part) sum += sums[part];
+                     store(arrays, channel, tap, sum);
+                   }
+                 });
+  }
+
+ private:
+  // Taps that are summed at once: row taps row, row + classes, ... and neighbouring column taps.
+  struct Group {
+    std::int64_t depth, row, column;
+    int rows, columns;
+  };
+
+  std::int64_t blocks_of(std::int64_t points) const { return ceil_div(points, block_rows_); }
+
+  // The most column taps, of those that are left, that the registers hold with so many row taps.
+  int columns_beside(int rows, std::int64_t left) const {
+    const auto& kernels = kernels_.sums[kind_][rows - 1];
+    int most = depthwise_most_columns;
+    while (kernels[most - 1] == nullptr) --most;
+    // Even parts: a last one of a single tap would leave the multiply-adds waiting.
+    return static_cast<int>(ceil_div(left, ceil_div(left, most)));
+  }
+
+  // Calls body for each group of one depth until it answers true.
+  template <class Body>
+  void for_each_group(Body body) const {
+    for (std::int64_t c = 0; c < classes_; ++c)
+      for (std::int64_t row = c; row < axes_[1].taps;) {
+        const int rows = depthwise_chain_piece(kind_, (axes_[1].taps - 1 - row) / classes_ + 1);
+        for (std::int64_t column = 0; column < axes_[2].taps;) {
+          const int columns = columns_beside(rows, axes_[2].taps - column);
+          if (body(Group{0, row, column, rows, columns})) return;
+          column += columns;
+        }
+        row += rows * classes_;
+      }
+  }
+  std::int64_t groups_of_depth() const {
+    std::int64_t count = 0;
+    for_each_group([&](const Group&) { return ++count, false; });
+    return count;
+  }
+  std::int64_t count_groups() const { return axes_[0].taps * groups_of_depth(); }
+  Group group_of(std::int64_t index) const {
+    Group found{};
+    const std::int64_t per_depth = groups_of_depth();
+    std::int64_t left = index % per_depth;
+    for_each_group([&](const Group& group) {
+      found = group;
+      return left-- == 0;
+    });
+    found.depth = index / per_depth;
+    return found;
+  }
+
+  void sum_group(const ConvArrays& arrays, std::int64_t channel, std::int64_t part, const Group& group,
+                 double* part_sums) const {
+    alignas(cache_line_bytes) T sums[most_sums * wide<T>];
+    std::fill_n(sums, group.rows * group.columns * wide<T>, T{0});
+    const auto kernel = kernels_.sums[kind_][group.rows - 1][group.columns - 1];
+    const DepthwiseAxis &depth = axes_[0], &row = axes_[1];
+    const std::int64_t width = shape_.input[2], source_plane = shape_.input[1] * width;
+
+    DepthwiseSums<T> block;
+    block.grad_pitch = row_shift_ * shape_.output[2];
+    block.columns = shape_.output[2];
+    block.column_step = wide<T>;
+    block.column = &axes_[2];
+    block.chain_step = row_shift_ * row.step;
+    block.pitch = width;
+    block.column_tap = group.column;
+    block.sums_row = wide<T>, block.sums_column = group.rows * wide<T>;
+
+    const std::int64_t first = part * blocks_ / parts_, last = (part + 1) * blocks_ / parts_;
+    std::int64_t plane = first / plane_blocks_, left = first % plane_blocks_, residue = 0;
+    for (std::int64_t done = first; done < last; ++plane, residue = 0, left = 0)
+      for (; residue < row_shift_ && done < last; ++residue) {
+        const std::int64_t points = (row.points - residue - 1) / row_shift_ + 1;
+        const std::int64_t count = blocks_of(points);
+        if (left >= count) {
+          left -= count;
+          continue;
+        }
+        const std::int64_t image = plane / depth.points, point = plane % depth.points;
+        const std::int64_t at = depth.at(point) + group.depth * depth.tap_step;
+        const bool exists = at >= 0 && at < depth.extent;
+        block.source =
+            static_cast<const T*>(arrays.input) +
+            (image * shape_.in_channels + channel / shape_.out_channels_per_group()) * shape_.input_plane() +
+            (exists ? at * source_plane : 0);
+        block.extent = exists ? row.extent : 0;
+        const T* const grad_output = static_cast<const T*>(arrays.grad_output) +
+                                     (image * shape_.out_channels + channel) * shape_.output_plane() +
+                                     point * shape_.output[1] * shape_.output[2];
+        for (; left < count && done < last; ++left, ++done) {
+          const std::int64_t begin = left * block_rows_, output_row = residue + begin * row_shift_;
+          block.rows = std::min(block_rows_, points - begin);
+          block.row = row.at(output_row) + group.row * row.tap_step;
+          block.grad_output = grad_output + output_row * shape_.output[2];
+          for (std::int64_t lane = 0; lane < wide<T>; lane += kernels_.lanes) {
+            block.first_column = lane;
+            block.sums = sums + lane;
+            kernel(block);
+          }
+        }
+        left = 0;
+      }
+
+    for (int s = 0; s < group.columns; ++s)
+      for (int r = 0; r < group.rows; ++r) {
+        const T* const lanes = sums + (s * group.rows + r) * wide<T>;
+        double sum = 0;
+        for (std::int64_t lane = 0; lane < wide<T>; ++lane) sum += static_cast<double>(lanes[lane]);
+        const std::int64_t tap =
+            (group.depth * row.taps + group.row + r * classes_) * axes_[2].taps + group.column + s;
+        if (parts_ == 1)
+          store(arrays, channel, tap, sum);
+        else
+          part_sums[(channel * shape_.taps() + tap) * parts_ + part] = sum;
+      }
+  }
+
+  void store(const ConvArrays& arrays, std::int64_t channel, std::int64_t tap, double sum) const {
+    static_cast<T*>(arrays.result)[channel * shape_.taps() + tap] =
+        static_cast<T>(std::isfinite(sum) ? sum : by_definition(arrays, channel, tap));
+  }
+
+  double by_definition(const ConvArrays& arrays, std::int64_t channel, std::int64_t tap) const {
+    const std::array<std::int64_t, max_axes> taps{tap / axes_[2].taps / axes_[1].taps,
+                                                  tap / axes_[2].taps % axes_[1].taps, tap % axes_[2].taps};
+    const auto at = [&](std::size_t axis, std::int64_t point) {
+      const std::int64_t place = axes_[axis].at(point) + taps[axis] * axes_[axis].tap_step;
+      return place < axes_[axis].extent ? place : -1;
+    };
+    double sum = 0;
+    for (std::int64_t image = 0; image < shape_.batch; ++image) {
+      const T* const input =
+          static_cast<const T*>(arrays.input) +
+          (image * shape_.in_channels + channel / shape_.out_channels_per_group()) * shape_.input_plane();
+      const T* grad = static_cast<const T*>(arrays.grad_output) +
+                      (image * shape_.out_channels + channel) * shape_.output_plane();
+      for (std::int64_t d = 0; d < shape_.output[0]; ++d)
+        for (std::int64_t r = 0; r < shape_.output[1]; ++r)
+          for (std::int64_t c = 0; c < shape_.output[2]; ++c, ++grad) {
+            const std::int64_t depth = at(0, d), row = at(1, r), column = at(2, c);
+            const bool inside = depth >= 0 && row >= 0 && column >= 0;
+            const T x = inside ? input[(depth * shape_.input[1] + row) * shape_.input[2] + column] : T{0};
+            sum += static_cast<double>(*grad) * static_cast<double>(x);
+          }
+    }
+    return sum;
+  }
+
+  static constexpr std::int64_t most_sums = 24;  // of any kernel
+
+  ConvShape shape_;
+  const DepthwiseKernels<T>& kernels_;
+  int threads_;
+  std::array<DepthwiseAxis, max_axes> axes_;
+  DepthwiseColumns kind_;
+  std::int64_t row_shift_, classes_;
+  std::int64_t block_rows_, plane_blocks_;
+  std::int64_t blocks_, parts_;
+};
+
+}  // namespace
+
+std::shared_ptr<const ConvAlgorithm> make_depthwise_grad_weight(const ConvProblem& problem) {
+  if (problem.dtype == DType::float32) return std::make_shared<DepthwiseGradWeight<float>>(problem);
+  return std::make_shared<DepthwiseGradWeight<double>>(problem);
+}
+
+}  // namespace convnative

@@ -1,0 +1,356 @@
+// The depthwise kernels of one instruction-set level; this source is compiled once per level. Contract:
+// conv/depthwise_kernels.h.
+#include "conv/depthwise_kernels.h"
+
+#include "simd/strided.h"
+#include "simd/vec.h"
+
+namespace convnative {
+namespace CONVNATIVE_ISA {
+namespace {
+
+constexpr bool is_inside(std::int64_t place, std::int64_t extent) {
+  return static_cast<std::uint64_t>(place) < static_cast<std::uint64_t>(extent);
+}
+
+// Hides from the compiler where a value comes from. It would otherwise compute the addresses of all rows ahead,
+// keep them in memory, and load each row once per use of it.
+CONVNATIVE_INLINE void conceal(std::uint64_t& value) {
+  asm volatile("" : "+r"(value));
+}
+
+// What goes lane by lane on some level or other is worth a call: in line it would make up half of the library.
+template <class T>
+__attribute__((noinline)) typename Vec<T>::Reg load_lanes(typename Vec<T>::Mask mask, const T* p,
+                                                          std::ptrdiff_t step) {
+  return Vec<T>::gather(Vec<T>::zero(), mask, p, step);
+}
+
+// The columns under some neighbouring taps of one vector of points, `at` the first tap of lane 0. Step is 1, 2
+// for neighbouring taps that share their loads, or 0 for one known at run time. `Full`: all of them lie in the
+// source.
+template <class T, int Step, int Taps, bool Full>
+struct Columns {
+  using V = Vec<T>;
+  using Reg = typename V::Reg;
+  static constexpr int lanes = V::lanes;
+  static constexpr int loads = Step == 2 ? (Taps + 1) / 2 * 2 : Taps;
+
+  std::int64_t offset[loads];
+  typename V::Mask mask[loads];
+  bool any = Full;
+  std::ptrdiff_t step;
+
+  CONVNATIVE_INLINE Columns(const DepthwiseAxis& axis, std::int64_t at, std::int64_t count)
+      : step(count > 1 ? axis.step : 0) {  // a lone column's may be too large for a gather to multiply
+#pragma GCC unroll 8
+    for (int i = 0; i < loads; ++i) {
+      const std::int64_t first = at + (Step == 2 ? i / 2 * 2 + i % 2 * lanes : i * axis.tap_step);
+      offset[i] = first;
+      if constexpr (Full) continue;
+      std::int64_t begin = first >= 0 ? 0 : -first, end = axis.extent - first;
+      if constexpr (Step == 0) {
+        begin = first >= 0 ? 0 : (-first - 1) / axis.step + 1;
+        end = first >= axis.extent ? 0 : (axis.extent - 1 - first) / axis.step + 1;
+        end = end < count ? end : count;
+      }
+      const bool some = begin < lanes && begin < end;
+      any |= some;
+      // Where there is nothing to load, the address stays near the row too.
+      if (!some) offset[i] = 0;
+      mask[i] = lane_mask<T>(begin, end);
+    }
+  }
+
+  // x[t] = the lanes under tap t.
+  CONVNATIVE_INLINE void load(const T* row, Reg (&x)[Taps]) const {
+    if constexpr (Step == 2) {
+#pragma GCC unroll 8
+      for (int i = 0; i < loads; i += 2) {
+        Reg even, odd;
+        deinterleave(load_one(row, i), load_one(row, i + 1), even, odd,
+                     std::make_integer_sequence<int, lanes>{});
+        x[i] = even;
+        if (i + 1 < Taps) x[i + 1] = odd;
+      }
+    } else {
+#pragma GCC unroll 8
+      for (int i = 0; i < loads; ++i) x[i] = load_one(row, i);
+    }
+  }
+
+ private:
+  CONVNATIVE_INLINE Reg load_one(const T* row, int i) const {
+    if constexpr (Full) return V::load(row + offset[i]);
+    if constexpr (Step == 0) return load_lanes(mask[i], row + offset[i], step);
+    if constexpr (CONVNATIVE_ISA_LEVEL == CONVNATIVE_ISA_baseline)
+      return load_lanes(mask[i], row + offset[i], 1);
+    return V::load(mask[i], row + offset[i]);
+  }
+};
+
+// Adds what `Rows` row taps and `Taps` column taps give to a tile.
+template <class T, int Step, bool Full, int Height, int Rows, int Taps>
+CONVNATIVE_INLINE void add_columns(typename Vec<T>::Reg (&sums)[Height], const DepthwisePiece<T>& p,
+                                   std::int64_t at, std::int64_t count, const T* weight) {
+  using V = Vec<T>;
+  using Reg = typename V::Reg;
+  const Columns<T, Step, Taps, Full> columns(*p.column, at, count);
+  Reg w[Rows][Taps];
+#pragma GCC unroll 7
+  for (int r = 0; r < Rows; ++r) {
+#pragma GCC unroll 2
+    for (int s = 0; s < Taps; ++s) w[r][s] = V::broadcast(weight[s * p.column_weight_step]);
+    weight += p.chain_weight_step;
+  }
+  const std::uint64_t extent = columns.any ? static_cast<std::uint64_t>(p.extent) : 0;
+  auto row = static_cast<std::uint64_t>(p.row);
+  // In elements; it wraps around where a row far outside is only looked at.
+  std::uint64_t place = row * static_cast<std::uint64_t>(p.pitch);
+#pragma GCC unroll 16
+  for (int i = 0; i < Height + Rows - 1; ++i) {
+    Reg x[Taps];
+    if (Full || row < extent) {
+      columns.load(p.source + static_cast<std::int64_t>(place), x);
+    } else {
+#pragma GCC unroll 2
+      for (int s = 0; s < Taps; ++s) x[s] = V::zero();
+    }
+    place += static_cast<std::uint64_t>(p.chain_pitch);
+    conceal(place);
+    if constexpr (!Full) {
+      row += static_cast<std::uint64_t>(p.chain_step);
+      conceal(row);
+    }
+#pragma GCC unroll 7
+    for (int r = 0; r < Rows; ++r)
+      if (i - r >= 0 && i - r < Height) {
+#pragma GCC unroll 2
+        for (int s = 0; s < Taps; ++s) sums[i - r] = V::fma(w[r][s], x[s], sums[i - r]);
+      }
+  }
+}
+
+template <class T, int Step, bool Full, int Height, int Rows>
+CONVNATIVE_INLINE void add_tile(const DepthwisePiece<T>& p, std::int64_t x) {
+  using V = Vec<T>;
+  using Reg = typename V::Reg;
+  const std::int64_t count = p.end - x < V::lanes ? p.end - x : V::lanes;
+  const typename V::Mask mask = V::mask(first_lanes(count));
+  T* const result = p.result + (x - p.begin);
+  Reg sums[Height];
+  if (p.start != nullptr) {
+#pragma GCC unroll 8
+    for (int i = 0; i < Height; ++i) sums[i] = V::broadcast(*p.start);
+  } else {
+    const T* held = result;
+#pragma GCC unroll 8
+    for (int i = 0; i < Height; ++i, held += p.result_step) {
+      sums[i] = V::zero();
+      // Others may be writing those before row_begin.
+      if (i >= p.row_begin && i < p.row_end) sums[i] = Full ? V::load(held) : V::load(mask, held);
+    }
+  }
+
+  constexpr int taps = Step == 2 ? 2 : 1;
+  std::int64_t at = p.column->at(x);
+  const T* weight = p.weight;
+  std::int64_t left = p.column->taps;
+  for (; left >= taps; left -= taps) {
+    add_columns<T, Step, Full, Height, Rows, taps>(sums, p, at, count, weight);
+    at += taps * p.column->tap_step;
+    weight += taps * p.column_weight_step;
+  }
+  if (taps > 1 && left > 0) add_columns<T, Step, Full, Height, Rows, 1>(sums, p, at, count, weight);
+
+  T* target = result;
+#pragma GCC unroll 8
+  for (int i = 0; i < Height; ++i, target += p.result_step)
+    if (i >= p.row_begin && i < p.row_end) {
+      if (Full)
+        V::store(target, sums[i]);
+      else
+        V::store(mask, target, sums[i]);
+    }
+}
+
+// A row of tiles.
+template <class T, int Step, int Height, int Rows>
+void add_piece(const DepthwisePiece<T>& piece) {
+  // A copy that nothing else can point to: its values may stay in registers.
+  const DepthwisePiece<T> p = piece;
+  for (std::int64_t x = p.begin; x < p.end; x += p.advance) {
+    if (Step != 0 && x >= p.full_begin && x + p.advance <= p.full_end)
+      add_tile<T, Step, Step != 0, Height, Rows>(p, x);
+    else
+      add_tile<T, Step, false, Height, Rows>(p, x);
+  }
+}
+
+template <class T>
+void interleave_columns(const T* even, const T* odd, std::int64_t columns, T* result) {
+  using V = Vec<T>;
+  typename V::Reg low, high;
+  interleave(V::load(even), V::load(odd), low, high, std::make_integer_sequence<int, V::lanes>{});
+  if (columns == 2 * V::lanes) {
+    V::store(result, low);
+    V::store(result + V::lanes, high);
+  } else {
+    V::store(lane_mask<T>(0, columns), result, low);
+    V::store(lane_mask<T>(0, columns - V::lanes), result + V::lanes, high);
+  }
+}
+
+// One vector of columns of a block, downwards: row i of the source meets rows i, i - 1, ... of grad_output,
+// which move through the registers.
+template <class T, int Step, bool Full, int Rows, int Taps>
+CONVNATIVE_INLINE void walk_down(typename Vec<T>::Reg (&sums)[Taps][Rows], const DepthwiseSums<T>& a,
+                                 std::int64_t column) {
+  using V = Vec<T>;
+  using Reg = typename V::Reg;
+  const std::int64_t count = a.columns - column < V::lanes ? a.columns - column : V::lanes;
+  const Columns<T, Step, Taps, Full> columns(*a.column,
+                                             a.column->at(column) + a.column_tap * a.column->tap_step, count);
+  const typename V::Mask grad_mask = V::mask(first_lanes(count));
+  const T* grad = a.grad_output + column;
+  Reg g[Rows];
+#pragma GCC unroll 7
+  for (int r = 0; r < Rows; ++r) g[r] = V::zero();
+  const std::uint64_t extent = columns.any ? static_cast<std::uint64_t>(a.extent) : 0;
+  auto row = static_cast<std::uint64_t>(a.row);
+  std::uint64_t place = row * static_cast<std::uint64_t>(a.pitch);
+  for (std::int64_t i = 0; i < a.rows + Rows - 1; ++i) {
+#pragma GCC unroll 7
+    for (int r = Rows - 1; r > 0; --r) g[r] = g[r - 1];
+    g[0] = V::zero();
+    if (i < a.rows) {
+      g[0] = Full ? V::load(grad) : V::load(grad_mask, grad);
+      grad += a.grad_pitch;
+    }
+    Reg x[Taps];
+    if (row < extent) {
+      columns.load(a.source + static_cast<std::int64_t>(place), x);
+    } else {
+#pragma GCC unroll 8
+      for (int s = 0; s < Taps; ++s) x[s] = V::zero();
+    }
+    row += static_cast<std::uint64_t>(a.chain_step);
+    place += static_cast<std::uint64_t>(a.chain_step * a.pitch);
+#pragma GCC unroll 8
+    for (int s = 0; s < Taps; ++s)
+#pragma GCC unroll 7
+      for (int r = 0; r < Rows; ++r) sums[s][r] = V::fma(g[r], x[s], sums[s][r]);
+  }
+}
+
+template <class T, int Step, int Rows, int Taps>
+void sum_products(const DepthwiseSums<T>& block) {
+  const DepthwiseSums<T> a = block;
+  using V = Vec<T>;
+  constexpr std::int64_t lanes = V::lanes;
+  typename V::Reg sums[Taps][Rows];
+#pragma GCC unroll 8
+  for (int s = 0; s < Taps; ++s)
+#pragma GCC unroll 7
+    for (int r = 0; r < Rows; ++r) sums[s][r] = V::zero();
+
+  for (std::int64_t column = a.first_column; column < a.columns; column += a.column_step) {
+    bool full = false;
+    if constexpr (Step != 0) {
+      // Pairs of taps are loaded whole.
+      constexpr std::int64_t behind = Step == 2 ? 2 * lanes - 1 + (Taps - 1) / 2 * 2 : lanes - 1;
+      const std::int64_t first = a.column->at(column) + a.column_tap * a.column->tap_step;
+      const std::int64_t last = first + behind + (Step == 2 ? 0 : (Taps - 1) * a.column->tap_step);
+      full = a.columns - column >= lanes && first >= 0 && last < a.column->extent;
+    }
+    if (full)
+      walk_down<T, Step, Step != 0, Rows, Taps>(sums, a, column);
+    else
+      walk_down<T, Step, false, Rows, Taps>(sums, a, column);
+  }
+
+#pragma GCC unroll 8
+  for (int s = 0; s < Taps; ++s)
+#pragma GCC unroll 7
+    for (int r = 0; r < Rows; ++r) {
+      T* const target = a.sums + s * a.sums_column + r * a.sums_row;
+      V::store(target, V::load(target) + sums[s][r]);
+    }
+}
+
+// What fits the registers beside Rows of grad_output and one of the source.
+constexpr int most_sums = CONVNATIVE_ISA_LEVEL == CONVNATIVE_ISA_avx512 ? 21 : 10;
+// Without shuffles of its own the baseline gathers.
+constexpr int paired_step = CONVNATIVE_ISA_LEVEL == CONVNATIVE_ISA_baseline ? 0 : 2;
+
+// Whether depthwise_chain_piece ever asks for it.
+constexpr bool is_piece(int step, int rows) {
+  return step == 1 ? rows != 6 : rows <= 3;
+}
+// Beyond these more taps save few loads.
+constexpr int most_taps(int step, int rows) {
+  return step == 0 ? 1 : rows > 1 ? 3 : step == 1 ? depthwise_most_columns : 4;
+}
+
+template <class T, int Step, int Rows, int Taps>
+constexpr typename DepthwiseKernels<T>::Sums sums_kernel() {
+  if constexpr (is_piece(Step, Rows) && Rows * Taps <= most_sums && Taps <= most_taps(Step, Rows))
+    return sum_products<T, Step, Rows, Taps>;
+  else
+    return nullptr;
+}
+
+template <class T, int Step, int Height, int Rows>
+constexpr auto piece_kernel() -> void (*)(const DepthwisePiece<T>&) {
+  if constexpr (is_piece(Step, Rows))
+    return add_piece<T, Step, Height, Rows>;
+  else
+    return nullptr;
+}
+
+#define CONVNATIVE_SUMS_ROW(T, step, rows)                                                            \
+  {sums_kernel<T, step, rows, 1>(), sums_kernel<T, step, rows, 2>(), sums_kernel<T, step, rows, 3>(), \
+   sums_kernel<T, step, rows, 4>(), sums_kernel<T, step, rows, 5>(), sums_kernel<T, step, rows, 6>(), \
+   sums_kernel<T, step, rows, 7>(), sums_kernel<T, step, rows, 8>()}
+
+#define CONVNATIVE_SUMS(T, step)                                                                      \
+  {CONVNATIVE_SUMS_ROW(T, step, 1), CONVNATIVE_SUMS_ROW(T, step, 2), CONVNATIVE_SUMS_ROW(T, step, 3), \
+   CONVNATIVE_SUMS_ROW(T, step, 4), CONVNATIVE_SUMS_ROW(T, step, 5), CONVNATIVE_SUMS_ROW(T, step, 6), \
+   CONVNATIVE_SUMS_ROW(T, step, 7)}
+
+#define CONVNATIVE_PIECES(T, step, height)                                    \
+  {                                                                           \
+      piece_kernel<T, step, height, 1>(), piece_kernel<T, step, height, 2>(), \
+      piece_kernel<T, step, height, 3>(), piece_kernel<T, step, height, 4>(), \
+      piece_kernel<T, step, height, 5>(), nullptr,                            \
+      piece_kernel<T, step, height, 7>()}
+
+#define CONVNATIVE_TILES(T, type, label, step)                                                               \
+  {                                                                                                          \
+    type "_depthwise_" label "_" CONVNATIVE_ISA_NAME, step != 0, {                                           \
+      CONVNATIVE_PIECES(T, step, depthwise_tile_rows[0]), CONVNATIVE_PIECES(T, step, depthwise_tile_rows[1]) \
+    }                                                                                                        \
+  }
+
+#define CONVNATIVE_DEPTHWISE_KERNELS(T, type)                                                        \
+  {                                                                                                  \
+    Isa::CONVNATIVE_ISA, Vec<T>::lanes,                                                              \
+        {CONVNATIVE_TILES(T, type, "stride1", 1), CONVNATIVE_TILES(T, type, "stride2", paired_step), \
+         CONVNATIVE_TILES(T, type, "strided", 0)},                                                   \
+        interleave_columns<T>,                                                                       \
+        {CONVNATIVE_SUMS(T, 1), CONVNATIVE_SUMS(T, paired_step), CONVNATIVE_SUMS(T, 0)}, {           \
+      type "_depthwise_sums_stride1_" CONVNATIVE_ISA_NAME,                                           \
+          type "_depthwise_sums_stride2_" CONVNATIVE_ISA_NAME,                                       \
+          type "_depthwise_sums_strided_" CONVNATIVE_ISA_NAME                                        \
+    }                                                                                                \
+  }
+
+}  // namespace
+
+extern const DepthwiseKernels<float> depthwise_kernels_f32;
+extern const DepthwiseKernels<double> depthwise_kernels_f64;
+const DepthwiseKernels<float> depthwise_kernels_f32 = CONVNATIVE_DEPTHWISE_KERNELS(float, "f32");
+const DepthwiseKernels<double> depthwise_kernels_f64 = CONVNATIVE_DEPTHWISE_KERNELS(double, "f64");
+
+}  // namespace CONVNATIVE_ISA
+}  // namespace convnative

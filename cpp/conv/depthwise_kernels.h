@@ -1,0 +1,139 @@
+// The kernel table of depthwise convolution: what the drivers call and the ISA sources provide.
+//
+// Neighbouring columns of a result are the lanes of a vector; nothing is copied, packed or padded in memory.
+//
+// Correlation (forward and gradient in the input). A tile holds `rows` accumulators of one vector each. A source
+// row is loaded once for all row taps of a piece: with w[0 .. n) the taps of one column,
+//
+//   for i in [0, rows + n - 1):  x = row i of the source;  for r:  accumulator[i - r] += w[r] * x
+//
+// Row taps whose distance is the accumulators' make up a chain. With rows that are `step` apart from point to
+// point and `tap_step` from tap to tap, those are every (step / g)-th tap, g = gcd(step, tap_step), for
+// accumulators that are tap_step / g points apart: strided and dilated kernels run like dense ones. Long chains
+// are cut into pieces; a kernel adds one piece to a row of tiles.
+//
+//   result[point] = start + sum over (plane, depth tap, chain, piece of the chain, column tap, row tap) of
+//                   weight[tap] * source[point * step + first + tap * tap_step]
+//
+// is one chain of fused multiply-adds in that order (two neighbouring column taps take turns where the columns'
+// step is 2 and their taps are neighbours), whatever the tile and its vectors. What lies outside of the source
+// counts as zero and is never read.
+//
+// Sums of products (gradient in the weights). Each tap has a vector of sums, all in registers while the kernel
+// walks down the rows; each row of the source and of grad_output is loaded once for all of them.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "convnative/types.h"
+
+namespace convnative {
+
+// Tap t of point p is at p * step + first + t * tap_step of one axis of the source; taps rise with t.
+struct DepthwiseAxis {
+  std::int64_t extent;  // of the source
+  std::int64_t points;
+  std::int64_t step, first;
+  std::int64_t taps, tap_step;
+  std::ptrdiff_t pitch;        // elements from place to place in the source
+  std::ptrdiff_t weight_step;  // elements from tap to tap in the weights
+
+  std::int64_t at(std::int64_t point) const { return point * step + first; }
+  // Whether every tap of the points from `at` on, `span` places in all, lies in the source.
+  bool inside(std::int64_t at, std::int64_t span) const {
+    return at >= 0 && at < extent && span + (taps - 1) * tap_step < extent - at;
+  }
+};
+
+// One piece of a chain, added to a row of tiles.
+template <class T>
+struct DepthwisePiece {
+  // The source's plane at the taps' depth; `extent` rows, or 0 where that depth lies outside.
+  const T* source;
+  std::int64_t extent;
+  std::ptrdiff_t pitch;
+  std::int64_t row;            // under the piece's first tap, of the first accumulator; may lie outside
+  std::int64_t chain_step;     // rows from accumulator to accumulator and from tap to tap
+  std::ptrdiff_t chain_pitch;  // the same in elements
+  const T* weight;             // the piece's first row tap, the first column tap
+  std::ptrdiff_t chain_weight_step, column_weight_step;
+  const DepthwiseAxis* column;
+  std::int64_t begin, end;  // points in a row
+  std::int64_t full_begin,
+      full_end;          // those all of whose taps and rows lie in the source, with what is loaded beside
+  std::int64_t advance;  // points from tile to tile: `lanes`, or more where accumulators share a row
+  const T* start;        // of every sum; null: what the result holds
+  T* result;             // of point `begin` of the first accumulator
+  std::ptrdiff_t result_step;       // from accumulator to accumulator
+  std::int64_t row_begin, row_end;  // of the accumulators that exist
+};
+
+// Two heights of tiles.
+inline constexpr int depthwise_tile_rows[] = {8, 4};
+inline constexpr int depthwise_tile_heights = 2;
+
+// The columns for which there are kernels: a step of 1; of 2, with neighbouring taps that share what they load;
+// any other.
+enum DepthwiseColumns { dense_columns, paired_columns, strided_columns };
+inline constexpr int depthwise_columns_kinds = 3;
+
+inline DepthwiseColumns depthwise_columns(const DepthwiseAxis& column) {
+  if (column.step == 1) return dense_columns;
+  return column.step == 2 && column.tap_step == 1 ? paired_columns : strided_columns;
+}
+
+// Row taps of a chain that are worked on together, of those that are left of it. Where the columns have a step,
+// so have the rows as a rule, and chains are short.
+constexpr int depthwise_chain_piece(DepthwiseColumns columns, std::int64_t left) {
+  if (columns != dense_columns) return left == 4 ? 2 : left < 3 ? static_cast<int>(left) : 3;
+  constexpr int pieces[] = {0, 1, 2, 3, 4, 5, 3, 7, 4, 5, 5, 5};
+  return left < 12 ? pieces[left] : 7;
+}
+inline constexpr int depthwise_longest_piece = 7;
+
+template <class T>
+struct DepthwiseTileKernel {
+  const char* name;  // f32_depthwise_stride1_avx512: type, family, columns' step, ISA
+  bool full;         // reads tiles that lie in the source whole; then accumulators may share a row
+  // By height and row taps - 1; null for those that depthwise_chain_piece never gives.
+  void (*run[depthwise_tile_heights][depthwise_longest_piece])(const DepthwisePiece<T>&);
+};
+
+// Sums of one chain's row taps and some neighbouring column taps over a block of rows.
+template <class T>
+struct DepthwiseSums {
+  const T* grad_output;                    // row 0 of the block, column 0
+  std::ptrdiff_t grad_pitch;               // from row to row of the block
+  std::int64_t rows, columns;              // of the block
+  std::int64_t first_column, column_step;  // of the vectors
+  const T* source;                         // the plane at the tap's depth; `extent` 0 where that lies outside
+  const DepthwiseAxis* column;
+  std::int64_t row, extent;  // source row under the first tap of row 0; rows of the plane
+  std::int64_t chain_step;   // source rows from row to row of the block, and from tap to tap
+  std::ptrdiff_t pitch;
+  std::int64_t column_tap;  // the first
+  // Added to: [column tap][row tap], `sums_column` and `sums_row` elements apart, a vector each.
+  T* sums;
+  std::ptrdiff_t sums_column, sums_row;
+};
+
+inline constexpr int depthwise_most_columns = 8;
+
+template <class T>
+struct DepthwiseKernels {
+  Isa isa;
+  int lanes;
+  DepthwiseTileKernel<T> tiles[depthwise_columns_kinds];
+  // low[2i] = even[i], low[2i + 1] = odd[i] for `columns` results.
+  void (*interleave)(const T* even, const T* odd, std::int64_t columns, T* result);
+  // [row taps - 1][column taps - 1], null where the registers do not suffice.
+  using Sums = void (*)(const DepthwiseSums<T>&);
+  Sums sums[depthwise_columns_kinds][depthwise_longest_piece][depthwise_most_columns];
+  const char* sums_names[depthwise_columns_kinds];
+};
+
+template <class T>
+const DepthwiseKernels<T>& depthwise_kernels(Isa isa);
+
+}  // namespace convnative

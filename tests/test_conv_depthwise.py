@@ -1,0 +1,226 @@
+"""Depthwise convolution: exact on integers, within bounds on floats, the same bits however it runs."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import reference
+from arrays import assert_exact, assert_same_bits, gamma, generator, small_integers
+from convnative import _core
+
+OPERATIONS = ["forward", "grad_input", "grad_weight"]
+ALGORITHM = {"algorithm": "depthwise"}
+
+
+def data(shape, kernel, multiplier, geometry, dtype=None, key=""):
+    """Input, weight, bias and grad_output: integers, or standard normal numbers of a type."""
+    channels = shape[1]
+    rng = generator(key, shape, kernel, multiplier, geometry)
+    weight_shape = (channels * multiplier, 1, *kernel)
+    output_shape = reference.conv_forward(np.zeros(shape), np.zeros(weight_shape), None, *geometry).shape
+    shapes = shape, weight_shape, weight_shape[:1], output_shape
+    if dtype is None:
+        return [small_integers(rng, each) for each in shapes]
+    return [rng.standard_normal(each).astype(dtype) for each in shapes]
+
+
+def run(operation, arrays, geometry, **options):
+    x, w, b, g = arrays
+    options = ALGORITHM | options
+    axes = x.ndim - 2
+    if operation == "forward":
+        return _core.conv_forward(axes, x, w, b, *geometry, **options)
+    if operation == "grad_input":
+        return _core.conv_grad_input(axes, g, w, x.shape, *geometry, **options)
+    return _core.conv_grad_weight(axes, g, x, w.shape, *geometry, **options)
+
+
+def exact(operation, arrays, geometry):
+    x, w, b, g = arrays
+    if operation == "forward":
+        return reference.conv_forward(x, w, b, *geometry)
+    if operation == "grad_input":
+        return reference.conv_grad_input(g, w, x.shape, *geometry)
+    return reference.conv_grad_weight(g, x, w.shape, *geometry)
+
+
+def check_exact(shape, kernel, multiplier, geometry, dtype):
+    arrays = data(shape, kernel, multiplier, geometry)
+    for operation in OPERATIONS:
+        actual = run(operation, [array.astype(dtype) for array in arrays], geometry)
+        assert_exact(actual, exact(operation, arrays, geometry), dtype, (operation, shape, kernel, geometry))
+
+
+# -- integers, bit for bit --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("stride", [1, 2, 3])
+def test_every_width_and_height_is_exact(stride, dtype, isa):
+    """From 1 to 67, so every tail of a vector and of a tile."""
+    for size in range(1, 68):
+        other = 1 + size * 7 % 19
+        for shape in [(1, 2, other, size), (1, 1, size, other)]:
+            check_exact(shape, (3, 3), 1, (stride, 1, 1, shape[1]), dtype)
+
+
+@pytest.mark.parametrize("taps", range(1, 17))
+def test_every_number_of_taps_is_exact(taps, dtype, isa):
+    """Chains of taps that are cut into pieces, rows of taps that are cut into groups."""
+    padding = ((taps // 2, taps - 1), (1, 0))
+    for kernel, sides in [((taps, 2), padding), ((2, taps), padding[::-1])]:
+        for stride, dilation in [((1, 1), 1), ((2, 2), 1), ((1, 1), 2), ((2, 3), 3), ((1, 2), 1)]:
+            sizes = tuple(dilation * (k - 1) + 1 + 13 for k in kernel)
+            check_exact((1, 2, *sizes), kernel, 2, (stride, sides, dilation, 2), dtype)
+
+
+@st.composite
+def problems(draw):
+    axes = draw(st.integers(1, 3))
+    each = lambda low, high: tuple(draw(st.integers(low, high)) for _ in range(axes))  # noqa: E731
+    kernel, stride, dilation = each(1, (16, 8, 4)[axes - 1]), each(1, 4), each(1, 4)
+    padding = tuple(zip(each(0, 6), each(0, 6), strict=True))
+    sizes = tuple(
+        max(d * (k - 1) + 1 - sum(p), 1) + draw(st.integers(0, (300, 40, 9)[axes - 1]))
+        for k, d, p in zip(kernel, dilation, padding, strict=True)
+    )
+    channels = draw(st.integers(1, 5))
+    shape = (draw(st.integers(0, 3)), channels, *sizes)
+    return shape, kernel, draw(st.integers(1, 3)), (stride, padding, dilation, channels)
+
+
+@settings(max_examples=80)
+@given(problem=problems())
+def test_drawn_problems_are_exact(problem, dtype, isa):
+    check_exact(*problem, dtype)
+
+
+def test_a_stride_beyond_all_sizes_is_exact(dtype, isa):
+    """Neither places nor distances overflow."""
+    for stride in (2**31, 2**62):
+        check_exact((2, 2, 5, 20), (3, 3), 2, (stride, 1, 1, 2), dtype)
+    check_exact((1, 1, 3, 3), (1, 1), 1, (1, 40, 1, 1), dtype)
+
+
+# -- floats -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_floats_within_the_bound(operation, dtype, isa):
+    """gamma(n + 2) times the result with absolute values, for n products per element."""
+    for shape, kernel, geometry in [
+        ((2, 3, 33, 40), (3, 3), (1, 1, 1, 3)),
+        ((1, 2, 60, 60), (5, 5), (2, 2, 1, 2)),
+        ((2, 1, 3000), (7,), (1, 3, 1, 1)),
+        ((1, 2, 9, 15, 17), (3, 3, 3), (1, 1, 1, 2)),
+    ]:
+        arrays = data(shape, kernel, 2, geometry, dtype)
+        wide = [array.astype(np.longdouble if dtype == np.float64 else np.float64) for array in arrays]
+        error = np.abs(run(operation, arrays, geometry) - exact(operation, wide, geometry))
+        ones = [np.ones(array.shape, np.int64) for array in arrays]
+        products = int(exact(operation, ones, geometry).max())
+        magnitude = exact(operation, [np.abs(array) for array in wide], geometry)
+        assert (error <= float(gamma(products + 2, dtype)) * magnitude).all()
+
+
+def test_long_sums_of_the_gradient_lose_few_digits(isa):
+    """Sums of 200 704 products: root mean square error far below that of one chain."""
+    arrays = data((4, 4, 224, 224), (3, 3), 1, (1, 1, 1, 4), np.float32)
+    expected = exact("grad_weight", [array.astype(np.float64) for array in arrays], (1, 1, 1, 4))
+    error = run("grad_weight", arrays, (1, 1, 1, 4)) - expected
+    assert np.sqrt(np.mean(error**2)) <= 1e-6 * np.sqrt(np.mean(expected**2))
+
+
+# -- the same bits however it runs ------------------------------------------------------------
+
+FLOAT_PROBLEMS = [
+    ((2, 3, 30, 37), (3, 3), 2, (1, 1, 1, 3)),
+    ((3, 2, 21, 45), (5, 4), 1, (2, ((2, 1), (0, 3)), 1, 2)),
+    ((2, 2, 29, 70), (3, 3), 1, (1, 3, 3, 2)),
+    ((2, 3, 1500), (9,), 1, (1, 4, 1, 3)),
+    ((2, 2, 6, 17, 19), (3, 3, 2), 1, ((1, 2, 1), 1, 1, 2)),
+    ((1, 1, 200, 210), (7, 7), 1, (1, 3, 1, 1)),
+]
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+@pytest.mark.parametrize("problem", FLOAT_PROBLEMS, ids=str)
+def test_same_bits_for_any_number_of_threads(problem, operation, dtype, isa):
+    arrays, geometry = data(*problem, dtype), problem[-1]
+    results = []
+    for threads in (1, 2, 3, 7):
+        _core.set_num_threads(threads)
+        results.append(run(operation, arrays, geometry))
+    for result in results[1:]:
+        assert_same_bits(result, results[0])
+
+
+@pytest.mark.parametrize("operation", OPERATIONS[:2])
+@pytest.mark.parametrize("problem", FLOAT_PROBLEMS[:5], ids=str)
+def test_same_bits_for_any_split_of_the_batch(problem, operation, dtype, isa):
+    (x, w, b, g), geometry = data(*problem, dtype), problem[-1]
+    whole = run(operation, (x, w, b, g), geometry)
+    for n in range(len(x)):
+        alone = run(operation, (x[n : n + 1], w, b, g[n : n + 1]), geometry)
+        assert_same_bits(alone[0], whole[n])
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+@pytest.mark.parametrize("problem", FLOAT_PROBLEMS, ids=str)
+def test_same_bits_on_avx2_and_avx512(problem, operation, dtype):
+    if not {"avx2", "avx512"} <= set(_core.available_isas()):
+        pytest.skip("this CPU, or CONVNATIVE_MAX_ISA, does not offer both AVX2 and AVX-512")
+    arrays, geometry = data(*problem, dtype), problem[-1]
+    results = []
+    for name in ("avx2", "avx512"):
+        _core.set_isa(name)
+        results.append(run(operation, arrays, geometry))
+    assert_same_bits(*results)
+
+
+# -- infinities and NaN -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
+def test_non_finite_values_appear_where_the_definition_puts_them(value, operation, dtype, isa):
+    for shape, stride in [((2, 2, 11, 21), 1), ((1, 2, 10, 37), 2)]:
+        geometry = (stride, ((1, 0), (1, 1)), 1, 2)
+        for which in ({"forward": (0, 1, 2), "grad_input": (3,), "grad_weight": (0, 3)})[operation]:
+            for position in range(0, 400, 37):
+                arrays = [a.astype(dtype) + 10 for a in data(shape, (3, 3), 1, geometry)]
+                arrays[which].flat[position % arrays[which].size] = value
+                with np.errstate(invalid="ignore"):
+                    expected = exact(operation, arrays, geometry)
+                assert_exact(run(operation, arrays, geometry), expected, dtype, (shape, which, position))
+
+
+# -- the choice -------------------------------------------------------------------------------
+
+
+def explain(operation, shape, weight, groups, **options):
+    dtype, padding_mode = options.pop("dtype", "float32"), options.pop("padding_mode", "zeros")
+    return _core.conv_explain(operation, dtype, shape, weight, 1, 1, 1, groups, padding_mode, **options)
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_it_is_the_choice_for_depthwise_shapes(operation, dtype, isa, strict):
+    for multiplier in (1, 3):
+        plan = explain(operation, (1, 8, 30, 30), (8 * multiplier, 1, 3, 3), 8, dtype=str(dtype))
+        assert plan["algorithm"] == "depthwise"
+        assert plan["packed_weight_bytes"] == 0
+        assert isa in plan["kernel"]
+
+
+def test_many_strided_outputs_of_one_channel_are_a_matrix_product():
+    plan = _core.conv_explain("forward", "float64", (1, 1, 112, 112), (64, 1, 7, 7), 2, 3, 1, 1)
+    assert plan["algorithm"] == "im2col_gemm"
+    assert "not depthwise: so many outputs" in plan["reason"]
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_it_says_where_it_does_not_apply(operation):
+    plan = explain(operation, (1, 8, 30, 30), (8, 2, 3, 3), 4)
+    assert "not depthwise: for one input channel per group alone" in plan["reason"]
+    plan = explain(operation, (1, 8, 30, 30), (8, 1, 3, 3), 8, padding_mode="reflect")
+    assert "not depthwise: for padding with zeros alone" in plan["reason"]
