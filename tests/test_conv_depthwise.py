@@ -213,9 +213,17 @@ def test_it_is_the_choice_for_depthwise_shapes(operation, dtype, isa, strict):
 
 
 def test_many_strided_outputs_of_one_channel_are_a_matrix_product():
-    plan = _core.conv_explain("forward", "float64", (1, 1, 112, 112), (64, 1, 7, 7), 2, 3, 1, 1)
+    plan = _core.conv_explain("grad_weight", "float64", (1, 1, 112, 112), (64, 1, 7, 7), 2, 3, 1, 1)
     assert plan["algorithm"] == "im2col_gemm"
     assert "not depthwise: so many outputs" in plan["reason"]
+
+
+def test_several_outputs_of_one_channel_share_a_strip():
+    shapes = (1, 1, 112, 112), (6, 1, 5, 5)
+    plan = _core.conv_explain("forward", "float32", *shapes, 1, 2, 1, 1)
+    assert plan["algorithm"] == "direct_strip"
+    assert "not depthwise: a strip" in plan["reason"]
+    assert _core.conv_explain("grad_input", "float32", *shapes, 1, 2, 1, 1)["algorithm"] == "depthwise"
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)

@@ -207,7 +207,7 @@ def test_memory_stays_within_the_limit(isa):
         ((1, 3, 224, 224), (64, 3, 7, 7), 2, 3, 1),
         ((1, 3, 227, 227), (96, 3, 11, 11), 4, 0, 1),
         ((64, 1, 28, 28), (32, 1, 5, 5), 1, 2, 1),
-        ((1, 1, 1080, 1920), (1, 1, 5, 5), 1, 2, 1),
+        ((1, 1, 1080, 1920), (2, 1, 5, 5), 1, 2, 1),
         ((1, 128, 56, 56), (128, 4, 3, 3), 1, 1, 32),
         ((1, 512, 28, 28), (512, 16, 3, 3), 1, 1, 32),
     ],
@@ -232,7 +232,6 @@ def test_the_choice_for_the_gradient_in_the_input():
     [
         ((1, 64, 56, 56), (64, 64, 3, 3), 1, "so many channels"),
         ((8, 32, 4, 4), (64, 32, 3, 3), 1, "columns computed in vain"),
-        ((1, 32, 56, 56), (32, 1, 3, 3), 32, "for more than one channel per group"),
     ],
 )
 def test_it_says_why_another_is_chosen(input_shape, weight_shape, groups, reason):

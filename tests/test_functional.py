@@ -350,7 +350,7 @@ ERRORS = {
     "linear mixed": (lambda: F.linear(np.ones(3), np.ones((2, 3), np.float32)), TypeError, "weight"),
     "linear features": (lambda: F.linear(np.ones((2, 3)), np.ones((2, 4))), ValueError, "input"),
     "linear scalar": (lambda: F.linear(np.array(1.0), np.ones((2, 1))), ValueError, "input"),
-    "linear rank": (lambda: F.linear(np.ones(3), np.ones(3)), ValueError, "weight"),
+    "linear rank": (lambda: F.linear(np.ones(3), np.ones((1, 3, 3))), ValueError, "weight"),
     "linear bias": (lambda: F.linear(np.ones(3), np.ones((2, 3)), np.ones(3)), ValueError, "bias"),
     "linear integers": (lambda: F.linear(np.ones((2, 3), int), np.ones((2, 3))), TypeError, "input"),
     "relu": (lambda: F.relu(np.arange(3)), TypeError, "input"),

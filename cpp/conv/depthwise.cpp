@@ -457,6 +457,8 @@ const char* depthwise_why_slower(const ConvProblem& problem) {
   // Measured with AVX-512. The gradient in the input runs phase by phase, without a stride.
   constexpr std::int64_t many_outputs = 32;
   const ConvShape& s = problem.shape;
+  if (problem.operation == ConvOperation::forward && s.groups == 1 && s.out_channels > 1)
+    return "a strip of the one channel serves all outputs";
   return problem.operation != ConvOperation::grad_input && s.stride[2] > 1 &&
                  s.out_channels_per_group() >= many_outputs
              ? "so many outputs of one channel share strided patches in a matrix product"
