@@ -51,12 +51,13 @@ py::list list_activations() {
 // A weight for all elements, or one for each channel: the second axis, and one channel where there is none.
 ChannelShape prelu_shape(const Input& x, const Input& weight) {
   if (weight.shape.size() > 1)
-    throw py::value_error("weight: expected shape () or (C,), received shape " + text(weight.shape));
+    throw py::value_error(std::string(weight.argument) + ": expected shape () or (C,), received shape " +
+                          text(weight.shape));
   const std::int64_t weights = weight.shape.empty() ? 1 : weight.shape[0];
   const std::int64_t channels = x.shape.size() < 2 ? 1 : x.shape[1];
   if (weights == 1) return {1, 1, elements(x)};
   if (weights != channels)
-    throw py::value_error("weight: expected shape (1,) or one weight for each of " +
+    throw py::value_error(std::string(weight.argument) + ": expected shape (1,) or one weight for each of " +
                           std::to_string(channels) + " channels, received shape " + text(weight.shape));
   return {x.shape[0], channels, product(x.shape.begin() + 2, x.shape.end())};
 }
