@@ -44,7 +44,7 @@ struct Axis {
 // Irrelevant distances may be as large as they like; they become 1.
 Axis normalized(Axis axis) {
   if (axis.source.points == 1) axis.source.step = axis.result_step = 1;
-  if (axis.source.taps == 1) axis.source.tap_step = 1;
+  if (axis.source.taps == 1) axis.source.tap_step = axis.source.weight_step = 1;
   return axis;
 }
 
