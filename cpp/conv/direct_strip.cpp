@@ -334,16 +334,21 @@ class DirectStrip final : public ConvAlgorithm {
       fill(part.bottom, part.rows, nullptr, 0);
       return;
     }
+    // What lies beyond the padding serves points that are computed in vain; there is no element that it repeats.
+    const std::int64_t row_end = layout_.rows.input + s_.pad_after[1],
+                       column_end = input_width + s_.pad_after[2];
     for (std::int64_t i = 0; i < part.rows; ++i) {
+      const std::int64_t row_at = part.first_row + i * layout_.rows.stride;
+      if (row_at >= row_end) return fill(i, part.rows, nullptr, 0);
       const T* const row =
-          source +
-          repeated_element(s_.padding_mode, part.first_row + i * layout_.rows.stride, layout_.rows.input) *
-              input_width;
+          source + repeated_element(s_.padding_mode, row_at, layout_.rows.input) * input_width;
       fill(i, i + 1, row, 0);
       const auto repeat = [&](std::int64_t begin, std::int64_t end) {
-        for (std::int64_t j = begin; j < end; ++j)
-          target[i * layout_.pitch + j] = row[repeated_element(
-              s_.padding_mode, part.first_column + j * layout_.columns.stride, input_width)];
+        for (std::int64_t j = begin; j < end; ++j) {
+          const std::int64_t at = part.first_column + j * layout_.columns.stride;
+          if (at >= column_end) return;
+          target[i * layout_.pitch + j] = row[repeated_element(s_.padding_mode, at, input_width)];
+        }
       };
       repeat(0, part.left);
       repeat(part.right, part.columns);
