@@ -47,29 +47,53 @@ class TaskQueue {
   TaskQueue(std::int64_t tasks, detail::TaskFunction function, void* context)
       : tasks_(tasks), function_(function), context_(context) {}
 
-  // Takes tasks until none is left. The calling thread (0) alone asks whether to stop.
+  // Takes tasks until none is left.
   void work(int thread) {
-    using Clock = std::chrono::steady_clock;
-    constexpr auto interval = std::chrono::milliseconds(50);
-    const InterruptCheck check = thread == 0 ? interrupt_check.load() : nullptr;
-    auto next_check = check != nullptr ? Clock::now() + interval : Clock::time_point::max();
+    const Place outer = place_;
+    place_ = {this, thread == 0 ? interrupt_check.load() : nullptr, Clock::now() + interval};
     for (std::int64_t task = next_++; task < tasks_ && !stopped_; task = next_++) {
       function_(context_, task, thread);
-      if (check == nullptr || Clock::now() < next_check) continue;
-      if (check()) stopped_ = true;
-      next_check = Clock::now() + interval;
+      ask();
     }
+    place_ = outer;
   }
 
   bool stopped() const { return stopped_; }
 
+  // Whether the call that this thread works for is to stop.
+  static bool stop_requested() {
+    if (place_.queue == nullptr) return false;
+    ask();
+    return place_.queue->stopped_;
+  }
+
  private:
+  using Clock = std::chrono::steady_clock;
+  static constexpr auto interval = std::chrono::milliseconds(50);
+
+  // What a thread is at work on. The calling thread (0) alone has a check.
+  struct Place {
+    TaskQueue* queue = nullptr;
+    InterruptCheck check = nullptr;
+    Clock::time_point next_check{};
+  };
+
+  static void ask() {
+    if (place_.check == nullptr || Clock::now() < place_.next_check) return;
+    if (place_.check()) place_.queue->stopped_ = true;
+    place_.next_check = Clock::now() + interval;
+  }
+
+  static thread_local Place place_;
+
   const std::int64_t tasks_;
   const detail::TaskFunction function_;
   void* const context_;
   std::atomic<std::int64_t> next_{0};
   std::atomic<bool> stopped_{false};
 };
+
+thread_local TaskQueue::Place TaskQueue::place_;
 
 void run_on_plain_threads(TaskQueue& queue, int threads) {
   std::vector<std::thread> helpers;
@@ -121,6 +145,10 @@ void run_tasks(std::int64_t tasks, int threads, TaskFunction function, void* con
 }
 
 }  // namespace detail
+
+bool stop_requested() {
+  return TaskQueue::stop_requested();
+}
 
 int threads_for(double operations, double operations_per_thread) {
   const double useful = operations / operations_per_thread;

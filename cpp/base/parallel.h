@@ -7,7 +7,8 @@
 // * One task or one thread runs on the caller, without waking anybody.
 // * Calls from several threads share `num_threads()`: a call gets those that are free, at least its own.
 // * After fork() the child's calls work: they start plain threads, because an OpenMP pool does not survive.
-// * A body must not throw. A task should stay below some 50 ms, so that an interrupt is served in time.
+// * A body must not throw. A task should stay below some 50 ms, so that an interrupt is served in time, or ask
+//   `stop_requested()` as often.
 #pragma once
 
 #include <cstdint>
@@ -28,6 +29,9 @@ void parallel_for(std::int64_t tasks, int threads, Body&& body) {
       [](void* context, std::int64_t task, int thread) { (*static_cast<Plain*>(context))(task, thread); },
       const_cast<void*>(static_cast<const void*>(&body)));
 }
+
+// Within a body: whether it may return with its work undone, because parallel_for is going to throw Interrupted.
+bool stop_requested();
 
 // How many of `num_threads()` a job of this many operations can feed: waking a thread costs about as much
 // time as a core needs for `operations_per_thread` of them.

@@ -113,7 +113,7 @@ class Im2colGemmGradWeight final : public ConvAlgorithm {
     const T* const grad_output =
         static_cast<const T*>(arrays.grad_output) +
         (block.group * shape_.out_channels_per_group() + block.channel_begin) * shape_.output_plane();
-    for (std::int64_t strip = 0; strip < strips.parts; ++strip) {
+    for (std::int64_t strip = 0; strip < strips.parts && !stop_requested(); ++strip) {
       const std::int64_t first = strips.begin(strip), points = strips.end(strip) - first;
       const std::int64_t pitch = ceil_div(points, kernels_.lanes) * kernels_.lanes;
       pack_patches(block, input, first, points, runs, patches);
