@@ -4,6 +4,8 @@
 // L2: in a pass of its own an epilogue costs as much as 40 multiply-adds for each element that memory holds.
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 
 #include "conv/algorithm.h"
@@ -24,15 +26,10 @@ class Epilogue {
 
   // Finishes `count` neighbouring sums that lie in the result.
   void finish(const ConvArrays& arrays, T* sums, std::int64_t count) const {
-    if (arrays.residual != nullptr)
-      add_residual(arrays, sums - static_cast<const T*>(arrays.result), count, sums);
-    activate(sums, count);
-  }
-  // The two steps of it, for sums that are still elsewhere: `place` is theirs in the result.
-  void add_residual(const ConvArrays& arrays, std::int64_t place, std::int64_t count, T* sums) const {
-    kernels_->add(count, sums, static_cast<const T*>(arrays.residual) + place, sums);
-  }
-  void activate(T* sums, std::int64_t count) const {
+    if (arrays.residual != nullptr) {
+      const std::ptrdiff_t place = sums - static_cast<const T*>(arrays.result);
+      kernels_->add(count, sums, static_cast<const T*>(arrays.residual) + place, sums);
+    }
     if (function_ != nullptr) function_(parameters_.data(), count, sums, sums);
   }
 
