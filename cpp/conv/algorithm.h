@@ -61,6 +61,12 @@ const char* direct_strip_why_slower(const ConvProblem&);
 // Of one core, roughly; for problems to which it applies.
 double direct_strip_cycles(const ConvProblem&);
 std::shared_ptr<const ConvAlgorithm> make_direct_strip(const ConvProblem&);
+const char* direct_channels_why_not(const ConvProblem&);
+const char* direct_channels_why_slower(const ConvProblem&);
+double direct_channels_cycles(const ConvProblem&);
+std::shared_ptr<const ConvAlgorithm> make_direct_channels(const ConvProblem&);
+// Of the implicit im2col product on one core, roughly.
+double im2col_gemm_cycles(const ConvProblem&);
 const char* depthwise_why_not(const ConvProblem&);
 const char* depthwise_why_slower(const ConvProblem&);
 std::shared_ptr<const ConvAlgorithm> make_depthwise(const ConvProblem&);

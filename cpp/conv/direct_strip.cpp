@@ -7,9 +7,8 @@
 //       for each tile of neighbouring points: kernel                    weights: read where they lie, L1
 //       epilogue
 //
-// Compared with im2col, every element of the input is copied once, not once per tap, and a tile may have as few
-// rows as there are output channels. A third axis takes part as more channels: the slices of the input that
-// the kernel's depth covers, copied for every slice of the output.
+// Compared with im2col, every element of the input is copied once (conv/strip.h), not once per tap, and a tile may
+// have as few rows as there are output channels.
 //
 // Each output is one chain of fused multiply-adds in the order of (channel, tap) on top of its bias, the same
 // as im2col's: blocks, tiles, threads and vector lengths change no bit.
@@ -19,7 +18,6 @@
 #include <algorithm>
 #include <cstdint>
 #include <memory>
-#include <numeric>
 #include <string>
 #include <utility>
 #include <vector>
@@ -30,9 +28,8 @@
 #include "conv/algorithm.h"
 #include "conv/direct_strip_kernels.h"
 #include "conv/epilogue.h"
-#include "conv/im2col_lattice.h"
+#include "conv/strip.h"
 #include "gemm/blocking.h"
-#include "gemm/kernels.h"
 
 namespace convnative {
 namespace {
@@ -47,37 +44,6 @@ constexpr std::int64_t fewest_points = 64;
 // Tall tiles of one output channel need the strip at L1's speed, and rows so long that fetching them pays.
 constexpr std::int64_t tall_strip_bytes = 28 << 10;
 constexpr std::int64_t fewest_tall_columns = 256;
-
-// One axis of a strip. Tap t of output point p reads coordinate p * stride + t * dilation - pad of the input. Taps
-// whose t * dilation are alike modulo the stride share a phase; phase q's element i is coordinate
-// i * stride + first(q) - pad.
-struct StripAxis {
-  std::int64_t input, output, kernel, stride, dilation, pad;
-  std::int64_t phases;
-  std::int64_t ahead;  // most elements that a tap looks ahead of its point in a phase
-
-  StripAxis(const ConvShape& shape, std::size_t axis)
-      : input(shape.input[axis]),
-        output(shape.output[axis]),
-        kernel(shape.kernel[axis]),
-        stride(shape.stride[axis]),
-        dilation(shape.dilation[axis]),
-        pad(shape.pad_before[axis]),
-        phases(std::min(kernel, stride / std::gcd(stride, dilation))),
-        ahead((kernel - 1) * dilation / stride) {}
-
-  std::int64_t phase(std::int64_t tap) const { return tap % phases; }
-  std::int64_t ahead_of(std::int64_t tap) const { return tap * dilation / stride; }
-  std::int64_t at(std::int64_t phase, std::int64_t index) const {
-    return index * stride + phase * dilation % stride - pad;
-  }
-  // How many elements of a phase lie before `coordinate`, counted from `index` on: within [0, count].
-  std::int64_t before(std::int64_t phase, std::int64_t coordinate, std::int64_t index,
-                      std::int64_t count) const {
-    const std::int64_t first = -floor_div(at(phase, 0) - coordinate, stride);
-    return std::clamp<std::int64_t>(first - index, 0, count);
-  }
-};
 
 // How the outputs are cut into blocks and how a block's strip is laid out:
 // [row phase][column phase][channel, depth tap][row][column].
@@ -200,7 +166,11 @@ class DirectStrip final : public ConvAlgorithm {
                    block.strip = reinterpret_cast<T*>(memory);
                    block.runs = reinterpret_cast<StripRun*>(memory + strip_bytes());
                    block.first_run = reinterpret_cast<std::int32_t*>(memory + strip_bytes() + run_bytes());
-                   fill_strip(block, source);
+                   const StripAxis &rows = layout_.rows, &columns = layout_.columns;
+                   StripSource<T>(s_, rows, columns, kernels_)
+                       .fill({block.image, block.group, block.depth, block.row, block.rows + rows.ahead,
+                              block.column, block.columns + columns.ahead, layout_.pitch, layout_.plane},
+                             source, block.strip);
                    if (tall_ == nullptr) cut_points(block);
                    convolve_block(block, weight, arrays);
                  });
@@ -215,13 +185,6 @@ class DirectStrip final : public ConvAlgorithm {
     StripRun* runs;
     std::int32_t* first_run;
     std::int64_t vectors;
-  };
-
-  // What one block needs of one phase: its elements [top, bottom) x [left, right) are the input's, the rest
-  // padding.
-  struct PhasePart {
-    std::int64_t first_row, rows, top, bottom;  // the first row is a coordinate of the input
-    std::int64_t first_column, columns, left, right;
   };
 
   std::string text(const char* family, std::int64_t rows, int vectors) const {
@@ -287,72 +250,6 @@ class DirectStrip final : public ConvAlgorithm {
         for (std::size_t t = 0; t < taps; ++t) add(offsets[t] + (slice - first_slice) * l.plane);
       }
     return offsets;
-  }
-
-  // In ascending order of addresses: each row that is filled may spoil the first elements of the next.
-  void fill_strip(const Block& block, const T* input) const {
-    const StripAxis &rows = layout_.rows, &columns = layout_.columns;
-    const std::int64_t channels = s_.in_channels_per_group(), plane = s_.input[1] * s_.input[2];
-    const T* const first = input + (block.image * s_.groups + block.group) * channels * s_.input[0] * plane;
-    const std::int64_t count = block.rows + rows.ahead, width = block.columns + columns.ahead;
-    T* target = block.strip;
-    for (std::int64_t p = 0; p < rows.phases; ++p)
-      for (std::int64_t q = 0; q < columns.phases; ++q) {
-        const PhasePart part{rows.at(p, block.row),
-                             count,
-                             rows.before(p, 0, block.row, count),
-                             rows.before(p, rows.input, block.row, count),
-                             columns.at(q, block.column),
-                             width,
-                             columns.before(q, 0, block.column, width),
-                             columns.before(q, columns.input, block.column, width)};
-        for (std::int64_t c = 0; c < channels; ++c)
-          for (std::int64_t t = 0; t < s_.kernel[0]; ++t, target += layout_.plane) {
-            std::int64_t z = block.depth * s_.stride[0] + t * s_.dilation[0] - s_.pad_before[0];
-            if (s_.pads_with_input()) z = repeated_element(s_.padding_mode, z, s_.input[0]);
-            const bool beside = z < 0 || z >= s_.input[0];
-            fill_plane(part, beside ? nullptr : first + (c * s_.input[0] + z) * plane, target);
-          }
-      }
-  }
-
-  // One phase of a slice of the input; null: of padding.
-  void fill_plane(const PhasePart& part, const T* source, T* target) const {
-    const std::int64_t input_width = layout_.columns.input;
-    const auto fill = [&](std::int64_t begin, std::int64_t end, const T* row, std::int64_t row_stride) {
-      if (begin == end) return;
-      kernels_.fill({target + begin * layout_.pitch, layout_.pitch, end - begin, part.columns,
-                     row == nullptr ? nullptr : row + part.first_column, row_stride, layout_.columns.stride,
-                     row == nullptr ? 0 : part.left, row == nullptr ? 0 : part.right,
-                     static_cast<T>(s_.padding_value)});
-    };
-    if (source == nullptr) return fill(0, part.rows, nullptr, 0);
-    if (!s_.pads_with_input()) {
-      fill(0, part.top, nullptr, 0);
-      fill(part.top, part.bottom, source + (part.first_row + part.top * layout_.rows.stride) * input_width,
-           layout_.rows.stride * input_width);
-      fill(part.bottom, part.rows, nullptr, 0);
-      return;
-    }
-    // What lies beyond the padding serves points that are computed in vain; there is no element that it repeats.
-    const std::int64_t row_end = layout_.rows.input + s_.pad_after[1],
-                       column_end = input_width + s_.pad_after[2];
-    for (std::int64_t i = 0; i < part.rows; ++i) {
-      const std::int64_t row_at = part.first_row + i * layout_.rows.stride;
-      if (row_at >= row_end) return fill(i, part.rows, nullptr, 0);
-      const T* const row =
-          source + repeated_element(s_.padding_mode, row_at, layout_.rows.input) * input_width;
-      fill(i, i + 1, row, 0);
-      const auto repeat = [&](std::int64_t begin, std::int64_t end) {
-        for (std::int64_t j = begin; j < end; ++j) {
-          const std::int64_t at = part.first_column + j * layout_.columns.stride;
-          if (at >= column_end) return;
-          target[i * layout_.pitch + j] = row[repeated_element(s_.padding_mode, at, input_width)];
-        }
-      };
-      repeat(0, part.left);
-      repeat(part.right, part.columns);
-    }
   }
 
   // Which lanes of the block's vectors go where in the output.
@@ -472,19 +369,6 @@ double strip_cycles(const ConvProblem& problem) {
          (products + copying + 230);
 }
 
-template <class T>
-double im2col_cycles(const ConvProblem& problem) {
-  const ConvShape s = forward_shape(problem);
-  const auto vectors =
-      static_cast<double>(ceil_div(s.batch * s.output_plane(), gemm_kernels<T>(problem.isa).lanes));
-  const auto outputs = static_cast<double>(s.out_channels_per_group());
-  const auto depth = static_cast<double>(s.in_channels_per_group() * s.taps());
-  // Finding the elements of a vector for a tap, then packing it in each channel.
-  const double finding = 20 * static_cast<double>(s.taps());
-  const double packing = s.stride[2] == 1 ? 4 : 19;
-  return static_cast<double>(s.groups) * vectors * (depth * (outputs / 2 + packing) + finding + 4 * outputs);
-}
-
 }  // namespace
 
 const char* direct_strip_why_not(const ConvProblem& problem) {
@@ -515,9 +399,7 @@ const char* direct_strip_why_slower(const ConvProblem& problem) {
   const ConvShape s = forward_shape(problem);
   if (s.in_channels_per_group() > most_channels && s.out_channels_per_group() > most_outputs_of_many)
     return "sums over so many channels are worth packing";
-  const double im2col =
-      problem.dtype == DType::float32 ? im2col_cycles<float>(problem) : im2col_cycles<double>(problem);
-  return direct_strip_cycles(problem) > im2col
+  return direct_strip_cycles(problem) > im2col_gemm_cycles(problem)
              ? "copying and columns computed in vain would take longer than packing im2col panels"
              : nullptr;
 }

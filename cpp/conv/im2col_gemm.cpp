@@ -8,6 +8,7 @@
 #include "base/aligned_buffer.h"
 #include "base/checked.h"
 #include "base/parallel.h"
+#include "conv/algorithm.h"
 #include "gemm/blocking.h"
 
 namespace convnative {
@@ -191,7 +192,30 @@ void prefetch_weights(const T* weight, std::int64_t rows, std::ptrdiff_t row_str
     for (std::int64_t p = 0; p < depth; p += line) __builtin_prefetch(weight + i * row_stride + p);
 }
 
+// Fitted to measurements with AVX-512. Nothing here may depend on the number of threads, which must not change
+// results.
+template <class T>
+double cycles_of(const ConvProblem& problem) {
+  const ConvShape& s = problem.shape;
+  const bool forward = problem.operation == ConvOperation::forward;
+  const std::int64_t points = s.batch * (forward ? s.output_plane() : s.input_plane());
+  const auto vectors = static_cast<double>(ceil_div(points, gemm_kernels<T>(problem.isa).lanes));
+  const auto rows = static_cast<double>(forward ? s.out_channels_per_group() : s.in_channels_per_group());
+  // Products for each of the rows' points; those of a gradient are shared out among the phases of the stride.
+  const double depth = static_cast<double>(s.macs()) / static_cast<double>(s.groups) /
+                       std::max(static_cast<double>(points) * rows, 1.0);
+  // Finding the elements of a vector for a tap, then packing it in each channel.
+  const double finding = 20 * static_cast<double>(s.taps());
+  const double packing = !forward || s.stride[2] == 1 ? 4 : 19;
+  const double storing = forward || s.stride[2] == 1 ? 4 : 32;
+  return static_cast<double>(s.groups) * vectors * (depth * (rows / 2 + packing) + finding + storing * rows);
+}
+
 }  // namespace
+
+double im2col_gemm_cycles(const ConvProblem& problem) {
+  return problem.dtype == DType::float32 ? cycles_of<float>(problem) : cycles_of<double>(problem);
+}
 
 template <class T>
 std::size_t im2col_gemm_thread_bytes(const Im2colGemm& gemm, const GemmKernels<T>& kernels) {

@@ -1,0 +1,521 @@
+// Direct convolution with output channels in the lanes (conv/direct_channels_kernels.h): weights packed, elements
+// of the input broadcast from where they lie. The strongest where sums are long: no im2col, no columns computed
+// in vain, any stride and dilation at the same speed.
+//
+//   tasks: image x group x slice x block of output rows and columns x part of the output channels, in parallel
+//     copy what the block needs of the input into a strip             L2; not where nothing is padded
+//     for each tile of output channels (one or two vectors)           weights: from end to end, L2
+//       for each few rows of the block
+//         for each tile of points of a row or two: kernel             sums: L1
+//         bring the sums into the output, epilogue
+//
+// Forward is one such product. The gradient in the input is one for each phase of the stride
+// (conv/input_phases.h): a convolution of grad_output with the taps of that phase, in reverse, whose results lie
+// `stride` apart.
+//
+// Each output is one chain of fused multiply-adds in the order of (channel, tap) on top of its bias, the same as
+// im2col's: blocks, tiles, threads and vector lengths change no bit.
+//
+// Packed weights: for each product [group][tile of output channels][(channel, tap)][lanes of the tile], zero where
+// there are no output channels.
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/aligned_buffer.h"
+#include "base/checked.h"
+#include "base/parallel.h"
+#include "conv/algorithm.h"
+#include "conv/direct_channels_kernels.h"
+#include "conv/epilogue.h"
+#include "conv/input_phases.h"
+#include "conv/strip.h"
+#include "gemm/blocking.h"
+#include "gemm/kernels.h"
+
+namespace convnative {
+namespace {
+
+// What a block needs of the input stays in L2, beside the weights of a tile of output channels.
+constexpr std::int64_t most_strip_bytes = 512 << 10;
+// Sums that wait for being stored: so many points, or a row.
+constexpr std::int64_t usual_points = 96;
+constexpr std::int64_t most_columns = 512;
+// Phases of a gradient in the input, a product each.
+constexpr std::int64_t most_stride = 4;
+
+// One product: a convolution and where its outputs go.
+struct ChannelsProduct {
+  ConvShape shape;
+  std::array<AxisPhase, max_axes> taps;  // of the convolution's kernel that the product sums over
+  bool reversed;                         // tap 0 reads the last place
+  std::int64_t first;                    // place of output point 0 in a plane of the result
+  std::array<std::int64_t, max_axes> step;
+};
+
+ChannelsProduct forward_product(const ConvShape& shape) {
+  ChannelsProduct product{shape, {}, false, 0, {shape.output[1] * shape.output[2], shape.output[2], 1}};
+  for (std::size_t axis = 0; axis < max_axes; ++axis) product.taps[axis] = {0, 0, 0, 1, shape.kernel[axis]};
+  return product;
+}
+
+std::vector<ChannelsProduct> grad_input_products(const ConvShape& shape) {
+  const auto phases = [&](std::size_t axis) {
+    return AxisPhases(shape, axis, shape.pad_before[axis], shape.input[axis]);
+  };
+  const std::array<std::int64_t, max_axes> input_step{shape.input[1] * shape.input[2], shape.input[2], 1};
+  std::vector<ChannelsProduct> products;
+  phases(0).for_each([&](const AxisPhase& depth) {
+    phases(1).for_each([&](const AxisPhase& row) {
+      phases(2).for_each([&](const AxisPhase& column) {
+        ChannelsProduct product{shape, {depth, row, column}, true, 0, {}};
+        ConvShape& s = product.shape;
+        std::swap(s.in_channels, s.out_channels);
+        s.padding_value = 0;
+        for (std::size_t axis = 0; axis < max_axes; ++axis) {
+          const AxisPhase& p = product.taps[axis];
+          const std::int64_t stride = shape.stride[axis], dilation = shape.dilation[axis];
+          s.input[axis] = shape.output[axis];
+          s.output[axis] = p.points;
+          s.kernel[axis] = p.taps;
+          s.stride[axis] = 1;
+          s.dilation[axis] = p.taps == 1 ? 1 : p.step * dilation / stride;
+          s.pad_before[axis] = (p.taps - 1) * s.dilation[axis] -
+                               (p.coordinate + shape.pad_before[axis] - p.first * dilation) / stride;
+          product.first += p.coordinate * input_step[axis];
+          product.step[axis] = stride * input_step[axis];
+        }
+        if (s.output[0] * s.output[1] * s.output[2] > 0) products.push_back(product);
+      });
+    });
+  });
+  return products;
+}
+
+// The axis of a strip without phases. Of a single tap it holds what the points read, else all that lies between
+// as well, with points `stride` apart.
+StripAxis whole_axis(ConvShape shape, std::size_t axis) {
+  if (shape.kernel[axis] == 1) return {shape, axis};
+  shape.output[axis] = (shape.output[axis] - 1) * shape.stride[axis] + 1;
+  shape.stride[axis] = 1;
+  return {shape, axis};
+}
+
+// Elements of such an axis from point to point.
+std::int64_t point_step(const ConvShape& shape, std::size_t axis) {
+  return shape.kernel[axis] == 1 ? 1 : shape.stride[axis];
+}
+
+// Whether the input is read where it lies: no tap of any output lies beside it, and its channels, each of which
+// may cost a miss of the TLB, lie near to one another or are read for many taps.
+bool reads_in_place(const ConvShape& s) {
+  constexpr std::int64_t near = 256;
+  for (std::size_t axis = 0; axis < max_axes; ++axis)
+    if (s.pad_before[axis] > 0 || (s.output[axis] - 1) * s.stride[axis] + (s.kernel[axis] - 1) * s.dilation[axis] -
+                                          s.pad_before[axis] >=
+                                      s.input[axis])
+      return false;
+  return s.input_plane() <= near * s.taps();
+}
+
+// Points of a 1 x 1 convolution of stride 1 are one row.
+ConvShape flattened(const ChannelsProduct& product) {
+  ConvShape s = product.shape;
+  const Extents ones{1, 1, 1}, none{0, 0, 0};
+  if (s.kernel != ones || s.stride != ones || s.pad_before != none || s.output != s.input ||
+      product.step != std::array<std::int64_t, max_axes>{s.output[1] * s.output[2], s.output[2], 1})
+    return s;
+  s.input = s.output = {1, 1, s.output_plane()};
+  return s;
+}
+
+// How the outputs of a product are cut into blocks; the same on any machine but for the threads.
+struct ChannelsBlocks {
+  std::int64_t row_parts, column_parts, channel_parts;
+  std::int64_t rows, columns;  // of the largest block
+  double cycles;               // of all tasks, on so many threads
+
+  // `vectors`: of output channels.
+  ChannelsBlocks(const ConvShape& s, std::int64_t vectors, std::int64_t lanes, std::int64_t element_bytes,
+                 std::int64_t max_points, std::int64_t max_vectors, int threads);
+};
+
+std::int64_t block_elements(const ConvShape& s, std::int64_t rows, std::int64_t columns) {
+  return s.in_channels_per_group() * s.kernel[0] *
+         ((rows - 1) * point_step(s, 1) + 1 + (s.kernel[1] - 1) * s.dilation[1]) *
+         ((columns - 1) * point_step(s, 2) + 1 + (s.kernel[2] - 1) * s.dilation[2]);
+}
+
+// Of a block of one output, in floating point because sizes may be anything.
+double smallest_block_elements(const ConvShape& s) {
+  return static_cast<double>(s.in_channels_per_group()) * static_cast<double>(s.kernel[0]) *
+         (1 + static_cast<double>(s.kernel[1] - 1) * static_cast<double>(s.dilation[1])) *
+         (1 + static_cast<double>(s.kernel[2] - 1) * static_cast<double>(s.dilation[2]));
+}
+
+// Cycles of a step of the kernel: bound by the multiply-adds, their latency or the loads.
+double step_cycles(double points, double vectors) {
+  return std::max({points * vectors / 2, 4.0, (points + vectors + 1) / 2}) * 1.03;
+}
+
+ChannelsBlocks::ChannelsBlocks(const ConvShape& s, std::int64_t vectors, std::int64_t lanes,
+                               std::int64_t element_bytes, std::int64_t max_points, std::int64_t max_vectors,
+                               int threads) {
+  const std::int64_t depth = s.in_channels_per_group() * s.taps();
+  const std::int64_t height = s.output[1], width = s.output[2], most = most_strip_bytes / element_bytes;
+  const std::int64_t task_columns =
+      std::clamp(most_macs_per_lane / (depth * max_vectors), max_points, most_columns);
+  const auto smallest = [](std::int64_t total, const auto& fits) {
+    std::int64_t parts = 1;
+    while (parts < total && !fits(ceil_div(total, parts))) parts = std::max(parts + 1, parts * 9 / 8);
+    return std::min(parts, total);
+  };
+  column_parts = smallest(
+      width, [&](std::int64_t c) { return c <= task_columns && block_elements(s, 1, c) <= most; });
+  columns = ceil_div(width, column_parts);
+  const std::int64_t fewest_row_parts = smallest(height, [&](std::int64_t r) {
+    return block_elements(s, r, columns) <= most && r * columns * depth * max_vectors <= most_macs_per_lane;
+  });
+
+  const std::int64_t channel_tiles = ceil_div(vectors, max_vectors);
+  const std::int64_t others = s.batch * s.groups * s.output[0] * column_parts;
+  const bool copies = !reads_in_place(s);
+  const EvenSplit points(columns, max_points);
+  const double row_step =
+      static_cast<double>(points.parts) *
+      step_cycles(static_cast<double>(columns) / static_cast<double>(points.parts),
+                  static_cast<double>(vectors) / static_cast<double>(channel_tiles));
+  cycles = std::numeric_limits<double>::infinity();
+  for (std::int64_t c = 1; c <= std::min<std::int64_t>(channel_tiles, 4 * threads); c *= 2)
+    for (std::int64_t r = fewest_row_parts; r <= std::min<std::int64_t>(height, fewest_row_parts + 4 * threads);
+         ++r) {
+      const std::int64_t block_rows = ceil_div(height, r);
+      const std::int64_t rounds = ceil_div(others * r * c, threads);
+      const auto tiles = static_cast<double>(ceil_div(channel_tiles, c));
+      const double products = tiles * static_cast<double>(block_rows) *
+                              (row_step * static_cast<double>(depth) +
+                               static_cast<double>(columns) * 8 + static_cast<double>(points.parts) * 30);
+      const auto elements = static_cast<double>(block_elements(s, block_rows, columns));
+      // From L3, then to and from L2.
+      const double copying = elements * static_cast<double>(element_bytes) / (copies ? 10 : 30);
+      const double weights = tiles * static_cast<double>(depth * max_vectors * lanes * element_bytes) / 24;
+      const double total = static_cast<double>(rounds) * (products + copying + weights + 600);
+      if (total < cycles) {
+        cycles = total;
+        rows = block_rows;
+        row_parts = ceil_div(height, rows);
+        channel_parts = c;
+      }
+    }
+}
+
+template <class T>
+class DirectChannels final : public ConvAlgorithm {
+ public:
+  explicit DirectChannels(const ConvProblem& problem)
+      : s_(problem.shape),
+        forward_(problem.operation == ConvOperation::forward),
+        kernels_(channels_kernels<T>(problem.isa)),
+        gemm_(gemm_kernels<T>(problem.isa)),
+        strips_(strip_kernels<T>(problem.isa)),
+        epilogue_(problem),
+        threads_(problem.threads),
+        result_plane_(forward_ ? s_.output_plane() : s_.input_plane()) {
+    const std::vector<ChannelsProduct> products =
+        forward_ ? std::vector{forward_product(s_)} : grad_input_products(s_);
+    for (const ChannelsProduct& product : products) {
+      Part part(product, *this);
+      part.weights_first = weights_;
+      weights_ += s_.groups * part.group_weights;
+      thread_bytes_ = std::max(thread_bytes_, part.thread_bytes());
+      parts_.push_back(part);
+    }
+  }
+
+  const char* name() const override { return "direct_channels"; }
+  std::string kernel() const override {
+    return std::string(dtype_of<T> == DType::float32 ? "f32" : "f64") + "_channels_" +
+           std::to_string(kernels_.max_points) + "x" + std::to_string(kernels_.max_vectors * kernels_.lanes) +
+           "_" + convnative::name(kernels_.isa);
+  }
+  std::size_t packed_weight_bytes() const override { return static_cast<std::size_t>(weights_) * sizeof(T); }
+  std::size_t workspace_bytes() const override { return thread_bytes_ * static_cast<std::size_t>(threads_); }
+  bool fuses_epilogue() const override { return parts_.size() == 1; }
+
+  void pack(const void* weight, void* packed) const override {
+    for (const Part& part : parts_)
+      parallel_for(s_.groups * part.panels.parts, threads_, [&](std::int64_t task, int) {
+        const std::int64_t group = task / part.panels.parts, panel = task % part.panels.parts;
+        pack_panel(part, group, panel, static_cast<const T*>(weight),
+                   static_cast<T*>(packed) + part.weights_first + group * part.group_weights +
+                       part.panels.begin(panel) * kernels_.lanes * part.depth);
+      });
+  }
+
+  void run(const ConvArrays& arrays, const void* packed, void* workspace) const override {
+    for (const Part& part : parts_)
+      parallel_for(part.tasks(), threads_, [&](std::int64_t task, int thread) {
+        run_task(part, task, arrays, static_cast<const T*>(packed) + part.weights_first,
+                 static_cast<char*>(workspace) + thread_bytes_ * static_cast<std::size_t>(thread));
+      });
+  }
+
+ private:
+  struct Part {
+    ChannelsProduct product;
+    ConvShape s;  // of the convolution that is run
+    StripAxis rows, columns;
+    bool in_place;
+    std::int64_t depth;
+    EvenSplit panels;  // vectors of output channels
+    ChannelsBlocks blocks;
+    std::int64_t group_weights;
+    std::int64_t weights_first = 0;
+    // Elements of what is read, from point to point, row to row, slice to slice and channel to channel.
+    std::int64_t row_step, column_step, pitch, plane, channel_stride;
+    std::int64_t chunk_rows;
+    std::int64_t lanes, max_vectors;
+    std::vector<std::ptrdiff_t> taps;
+
+    Part(const ChannelsProduct& p, const DirectChannels& d)
+        : product(p),
+          s(flattened(p)),
+          rows(whole_axis(s, 1)),
+          columns(whole_axis(s, 2)),
+          in_place(reads_in_place(s)),
+          depth(s.in_channels_per_group() * s.taps()),
+          panels(ceil_div(s.out_channels_per_group(), d.kernels_.lanes), d.kernels_.max_vectors),
+          blocks(s, panels.total, d.kernels_.lanes, sizeof(T), d.kernels_.max_points, d.kernels_.max_vectors,
+                 d.threads_),
+          group_weights(panels.total * d.kernels_.lanes * depth),
+          row_step(in_place ? s.stride[1] : point_step(s, 1)),
+          column_step(in_place ? s.stride[2] : point_step(s, 2)),
+          pitch(in_place ? s.input[2] : (blocks.columns - 1) * column_step + 1 + columns.ahead),
+          plane(in_place ? s.input[1] * s.input[2] : pitch * ((blocks.rows - 1) * row_step + 1 + rows.ahead)),
+          channel_stride(in_place ? s.input_plane() : plane * s.kernel[0]),
+          chunk_rows(std::clamp<std::int64_t>(usual_points / blocks.columns, 1, blocks.rows)),
+          lanes(d.kernels_.lanes),
+          max_vectors(d.kernels_.max_vectors) {
+      const auto place = [&](std::size_t axis, std::int64_t tap) {
+        return product.reversed ? s.kernel[axis] - 1 - tap : tap;
+      };
+      for (std::int64_t t = 0; t < s.kernel[0]; ++t)
+        for (std::int64_t i = 0; i < s.kernel[1]; ++i)
+          for (std::int64_t j = 0; j < s.kernel[2]; ++j)
+            taps.push_back(place(0, t) * (in_place ? s.dilation[0] : 1) * plane +
+                           place(1, i) * s.dilation[1] * pitch + place(2, j) * s.dilation[2]);
+    }
+
+    std::int64_t tasks() const {
+      return s.batch * s.groups * s.output[0] * blocks.row_parts * blocks.column_parts * blocks.channel_parts;
+    }
+    std::size_t strip_bytes() const {
+      if (in_place) return 0;
+      return round_up_to_line(
+          static_cast<std::size_t>(s.in_channels_per_group() * channel_stride + lanes) * sizeof(T));
+    }
+    // Whole vectors of points are read when the sums are brought into the output.
+    std::size_t sums_bytes() const {
+      return static_cast<std::size_t>((chunk_rows * blocks.columns + 1) * max_vectors * lanes) * sizeof(T);
+    }
+    std::size_t thread_bytes() const { return strip_bytes() + round_up_to_line(sums_bytes()); }
+  };
+
+  void pack_panel(const Part& part, std::int64_t group, std::int64_t panel, const T* weight, T* packed) const {
+    const std::int64_t lanes = kernels_.lanes, outputs = part.s.out_channels_per_group();
+    const std::int64_t inputs = part.s.in_channels_per_group(), taps = s_.taps();
+    const std::int64_t first = part.panels.begin(panel) * lanes;
+    const auto vectors = static_cast<int>(part.panels.end(panel) - part.panels.begin(panel));
+    const std::int64_t columns = std::min(outputs - first, vectors * lanes);
+    weight += group * inputs * outputs * taps;
+    if (forward_) {
+      gemm_.pack_matrix({weight + first * part.depth, 1, part.depth, part.depth, columns, vectors, packed});
+      return;
+    }
+    weight += first * taps;
+    if (taps == 1) {
+      gemm_.pack_matrix({weight, outputs, 1, inputs, columns, vectors, packed});
+      return;
+    }
+    const auto& [depth, row, column] = part.product.taps;
+    for (std::int64_t k = 0; k < inputs; ++k, weight += outputs * taps)
+      for (std::int64_t i = 0, d = depth.first; i < depth.taps; ++i, d += depth.step)
+        for (std::int64_t j = 0, r = row.first; j < row.taps; ++j, r += row.step) {
+          gemm_.pack_matrix({weight + (d * s_.kernel[1] + r) * s_.kernel[2] + column.first, column.step, taps,
+                             column.taps, columns, vectors, packed});
+          packed += column.taps * vectors * lanes;
+        }
+  }
+
+  void run_task(const Part& part, std::int64_t task, const ConvArrays& arrays, const T* packed,
+                char* memory) const {
+    const ConvShape& s = part.s;
+    const ChannelsBlocks& b = part.blocks;
+    const std::int64_t channel_part = task % b.channel_parts;
+    task /= b.channel_parts;
+    const std::int64_t column_part = task % b.column_parts, row_part = task / b.column_parts % b.row_parts;
+    task /= b.column_parts * b.row_parts;
+    const std::int64_t depth = task % s.output[0], group = task / s.output[0] % s.groups;
+    const std::int64_t image = task / s.output[0] / s.groups;
+    const std::int64_t row = row_part * b.rows, rows = std::min(b.rows, s.output[1] - row);
+    const std::int64_t column = column_part * s.output[2] / b.column_parts;
+    const std::int64_t columns = (column_part + 1) * s.output[2] / b.column_parts - column;
+
+    const T* source = static_cast<const T*>(forward_ ? arrays.input : arrays.grad_output);
+    T* const strip = reinterpret_cast<T*>(memory);
+    T* const sums = reinterpret_cast<T*>(memory + part.strip_bytes());
+    if (part.in_place) {
+      source += (image * s.groups + group) * s.in_channels_per_group() * part.channel_stride +
+                (depth * s.stride[0] - s.pad_before[0]) * part.plane +
+                (row * s.stride[1] - s.pad_before[1]) * part.pitch + column * s.stride[2] - s.pad_before[2];
+    } else {
+      StripSource<T>(s, part.rows, part.columns, strips_)
+          .fill({image, group, depth, row * part.row_step, (rows - 1) * part.row_step + 1 + part.rows.ahead,
+                 column * part.column_step, (columns - 1) * part.column_step + 1 + part.columns.ahead,
+                 part.pitch, part.plane},
+                source, strip);
+      source = strip;
+    }
+
+    const std::int64_t lanes = kernels_.lanes, outputs = s.out_channels_per_group();
+    const EvenSplit tiles(columns, kernels_.max_points);
+    const std::int64_t last_panel = (channel_part + 1) * part.panels.parts / b.channel_parts;
+    for (std::int64_t panel = channel_part * part.panels.parts / b.channel_parts; panel < last_panel; ++panel) {
+      const std::int64_t first = part.panels.begin(panel) * lanes;
+      const std::int64_t vectors = part.panels.end(panel) - part.panels.begin(panel);
+      const std::int64_t channel = group * outputs + first;
+      const std::int64_t channels = std::min(outputs - first, vectors * lanes);
+      alignas(cache_line_bytes) std::array<T, 32> start{};
+      if (arrays.bias != nullptr)
+        std::copy_n(static_cast<const T*>(arrays.bias) + channel, channels, start.data());
+      ChannelsTile<T> tile{source,
+                           part.channel_stride,
+                           part.column_step,
+                           0,
+                           s.in_channels_per_group(),
+                           part.taps.data(),
+                           s.taps(),
+                           packed + group * part.group_weights + first * part.depth,
+                           start.data(),
+                           sums};
+      T* const result = static_cast<T*>(arrays.result) +
+                        (image * s.groups * outputs + channel) * result_plane_ +
+                        part.product.first + depth * part.product.step[0] +
+                        column * part.product.step[2];
+      for (std::int64_t y = 0; y < rows; y += part.chunk_rows) {
+        const std::int64_t count = std::min(part.chunk_rows, rows - y);
+        tile.sums = sums;
+        const auto run = [&](std::int64_t i, std::int64_t first_point, std::int64_t points) {
+          tile.source = source + i * part.row_step * part.pitch + first_point * part.column_step;
+          kernels_.run(points, vectors, tile);
+          tile.sums += points * vectors * lanes;
+        };
+        std::int64_t i = y;
+        if (2 * columns <= kernels_.max_points) {
+          tile.second_half = part.row_step * part.pitch;
+          for (; i + 1 < y + count; i += 2) run(i, 0, 2 * columns);
+        }
+        for (; i < y + count; ++i)
+          for (std::int64_t t = 0; t < tiles.parts; ++t) {
+            const std::int64_t points = tiles.end(t) - tiles.begin(t);
+            tile.second_half = (points + 1) / 2 * part.column_step;
+            run(i, tiles.begin(t), points);
+          }
+        store(part, arrays, sums, vectors * lanes, channels, count, columns,
+              result + (row + y) * part.product.step[1]);
+      }
+    }
+  }
+
+  void store(const Part& part, const ConvArrays& arrays, const T* sums, std::int64_t sum_stride,
+             std::int64_t channels, std::int64_t rows, std::int64_t columns, T* result) const {
+    const std::int64_t plane = result_plane_;
+    const std::int64_t row_step = part.product.step[1], step = part.product.step[2];
+    // Rows that follow one another without a gap are one.
+    const bool seamless = columns * step == row_step;
+    const std::int64_t count = seamless ? 1 : rows, points = seamless ? rows * columns : columns;
+    const bool wanted = fuses_epilogue() && epilogue_.wanted(arrays);
+    for (std::int64_t y = 0; y < count; ++y, sums += points * sum_stride, result += row_step) {
+      kernels_.store({sums, sum_stride, points, channels, result, plane, step});
+      if (!wanted) continue;
+      for (std::int64_t c = 0; c < channels; ++c) epilogue_.finish(arrays, result + c * plane, points);
+    }
+  }
+
+  ConvShape s_;
+  bool forward_;
+  const ChannelsKernels<T>& kernels_;
+  const GemmKernels<T>& gemm_;
+  const StripKernels<T>& strips_;
+  Epilogue<T> epilogue_;
+  int threads_;
+  std::int64_t result_plane_;
+  std::int64_t weights_ = 0;
+  std::size_t thread_bytes_ = 0;
+  std::vector<Part> parts_;
+};
+
+// Cycles of one core, roughly; for problems to which it applies.
+template <class T>
+double channels_cycles(const ConvProblem& problem) {
+  const ChannelsKernels<T>& kernels = channels_kernels<T>(problem.isa);
+  const bool forward = problem.operation == ConvOperation::forward;
+  double cycles = 0;
+  for (const ChannelsProduct& product :
+       forward ? std::vector{forward_product(problem.shape)} : grad_input_products(problem.shape)) {
+    const ConvShape s = flattened(product);
+    const std::int64_t vectors = ceil_div(s.out_channels_per_group(), kernels.lanes);
+    cycles += ChannelsBlocks(s, vectors, kernels.lanes, sizeof(T), kernels.max_points, kernels.max_vectors, 1)
+                  .cycles;
+    if (!problem.prepacked)
+      cycles += static_cast<double>(s.groups * vectors * s.in_channels_per_group() * s.taps()) * 10;
+  }
+  return cycles;
+}
+
+}  // namespace
+
+const char* direct_channels_why_not(const ConvProblem& problem) {
+  const ConvShape& s = problem.shape;
+  if (problem.operation == ConvOperation::grad_input) {
+    if (s.pads_with_input()) return "for padding with zeros or a constant alone";
+    for (std::size_t axis = 0; axis < max_axes; ++axis) {
+      if (s.stride[axis] > most_stride) return "for gradients of strides up to 4 alone";
+      if (!AxisPhases(s, axis, s.pad_before[axis], s.input[axis]).cover_all_inputs())
+        return "for gradients that reach every input alone";
+    }
+  }
+  if (s.batch == 0 || s.weight_size() == 0 || s.output_plane() == 0 || s.input_plane() == 0)
+    return "there is nothing to sum";
+  for (const ChannelsProduct& product : problem.operation == ConvOperation::forward
+                                            ? std::vector{forward_product(s)}
+                                            : grad_input_products(s)) {
+    if (!reads_in_place(product.shape) &&
+        smallest_block_elements(product.shape) * static_cast<double>(size_of(problem.dtype)) >
+            static_cast<double>(most_strip_bytes))
+      return "what one output needs of the input is larger than a strip";
+  }
+  return nullptr;
+}
+
+double direct_channels_cycles(const ConvProblem& problem) {
+  return problem.dtype == DType::float32 ? channels_cycles<float>(problem) : channels_cycles<double>(problem);
+}
+
+const char* direct_channels_why_slower(const ConvProblem& problem) {
+  return direct_channels_cycles(problem) > im2col_gemm_cycles(problem)
+             ? "packing the weights, or tiles of few channels and points, would take longer than packing im2col "
+               "panels"
+             : nullptr;
+}
+
+std::shared_ptr<const ConvAlgorithm> make_direct_channels(const ConvProblem& problem) {
+  if (problem.dtype == DType::float32) return std::make_shared<DirectChannels<float>>(problem);
+  return std::make_shared<DirectChannels<double>>(problem);
+}
+
+}  // namespace convnative

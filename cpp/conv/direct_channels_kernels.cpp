@@ -1,0 +1,129 @@
+// The kernels of the direct convolution with output channels in the lanes, of one instruction-set level; this
+// source is compiled once per level. Contract: conv/direct_channels_kernels.h.
+#include "conv/direct_channels_kernels.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "simd/strided.h"
+#include "simd/transpose.h"
+#include "simd/vec.h"
+
+namespace convnative {
+namespace CONVNATIVE_ISA {
+namespace {
+
+constexpr Isa level = Isa::CONVNATIVE_ISA;
+
+// Accumulators, a step's weights and one element fill the register file: 32 of AVX-512, else 16.
+constexpr int max_points = level == Isa::avx512 ? 14 : 6;
+constexpr int max_vectors = 2;
+
+template <class T, int Points, int Vectors>
+void channels_tile(const ChannelsTile<T>& tile) {
+  using V = Vec<T>;
+  using Reg = typename V::Reg;
+  constexpr int half = (Points + 1) / 2;
+  Reg acc[Points][Vectors];
+#pragma GCC unroll 2
+  for (int v = 0; v < Vectors; ++v) {
+    const Reg start = V::load(tile.start + v * V::lanes);
+#pragma GCC unroll 16
+    for (int i = 0; i < Points; ++i) acc[i][v] = start;
+  }
+  const std::ptrdiff_t stride = tile.point_stride, second_half = tile.second_half;
+  const T* weight = tile.weight;
+  const T* channel = tile.source;
+  for (std::int64_t c = tile.channels; c > 0; --c, channel += tile.channel_stride)
+    for (std::int64_t t = 0; t < tile.tap_count; ++t) {
+      const T* const first = channel + tile.taps[t];
+      Reg factor[Vectors];
+#pragma GCC unroll 2
+      for (int v = 0; v < Vectors; ++v) factor[v] = V::load(weight + v * V::lanes);
+      const T* x = first;
+#pragma GCC unroll 16
+      for (int i = 0; i < Points; ++i) {
+        if (i == half) x = first + second_half;
+        const Reg element = V::broadcast(*x);
+#pragma GCC unroll 2
+        for (int v = 0; v < Vectors; ++v) acc[i][v] = V::fma(element, factor[v], acc[i][v]);
+        x += stride;
+      }
+      weight += Vectors * V::lanes;
+    }
+#pragma GCC unroll 16
+  for (int i = 0; i < Points; ++i)
+#pragma GCC unroll 2
+    for (int v = 0; v < Vectors; ++v) V::store(tile.sums + (i * Vectors + v) * V::lanes, acc[i][v]);
+}
+
+// Lanes 0, 2, 4 ... of two vectors that cover twice the elements of one.
+template <class T>
+CONVNATIVE_INLINE void store_every_other(T* target, typename Vec<T>::Reg r, std::int64_t count) {
+  using V = Vec<T>;
+  const auto even = [](std::int64_t lanes) {
+    return V::mask(first_lanes(std::min<std::int64_t>(2 * lanes, V::lanes)) & 0x55555555u);
+  };
+  constexpr auto lanes = std::make_integer_sequence<int, V::lanes>{};
+  V::store(even(count), target, interleave_low(r, r, lanes));
+  if (count > V::lanes / 2)
+    V::store(even(count - V::lanes / 2), target + V::lanes, interleave_high(r, r, lanes));
+}
+
+template <class T>
+void store(const ChannelsStore<T>& s) {
+  using V = Vec<T>;
+  using Reg = typename V::Reg;
+  for (std::int64_t c = 0; c < s.channels; c += V::lanes) {
+    const std::int64_t channels = std::min<std::int64_t>(s.channels - c, V::lanes);
+    for (std::int64_t p = 0; p < s.points; p += V::lanes) {
+      const std::int64_t points = std::min<std::int64_t>(s.points - p, V::lanes);
+      Reg rows[V::lanes];
+#pragma GCC unroll 16
+      for (int i = 0; i < V::lanes; ++i)
+        rows[i] = i < points ? V::load(s.sums + (p + i) * s.sum_stride + c) : V::zero();
+      transpose(rows);
+      alignas(64) T block[V::lanes][V::lanes];
+#pragma GCC unroll 16
+      for (int i = 0; i < V::lanes; ++i) V::store(block[i], rows[i]);
+      T* target = s.result + c * s.plane + p * s.step;
+      for (std::int64_t i = 0; i < channels; ++i, target += s.plane) {
+        const Reg r = V::load(block[i]);
+        if (s.step == 1 && points == V::lanes)
+          V::store(target, r);
+        else if (s.step == 1)
+          V::store(V::mask(first_lanes(points)), target, r);
+        else if (s.step == 2)
+          store_every_other<T>(target, r, points);
+        else
+          for (std::int64_t l = 0; l < points; ++l) target[l * s.step] = block[i][l];
+      }
+    }
+  }
+}
+
+template <class T, class Indices>
+struct TileTable;
+
+template <class T, int... Index>
+struct TileTable<T, std::integer_sequence<int, Index...>> {
+  static constexpr void (*run[])(const ChannelsTile<T>&) = {
+      channels_tile<T, Index / max_vectors + 1, Index % max_vectors + 1>...};
+};
+
+template <class T>
+constexpr ChannelsKernels<T> kernels{
+    level,       Vec<T>::lanes,
+    max_points,  max_vectors,
+    TileTable<T, std::make_integer_sequence<int, max_points * max_vectors>>::run,
+    store<T>};
+
+}  // namespace
+
+extern const ChannelsKernels<float> channels_kernels_f32;
+extern const ChannelsKernels<double> channels_kernels_f64;
+const ChannelsKernels<float> channels_kernels_f32 = kernels<float>;
+const ChannelsKernels<double> channels_kernels_f64 = kernels<double>;
+
+}  // namespace CONVNATIVE_ISA
+}  // namespace convnative
