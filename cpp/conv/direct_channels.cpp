@@ -489,7 +489,7 @@ const char* direct_channels_why_not(const ConvProblem& problem) {
         return "for gradients that reach every input alone";
     }
   }
-  if (s.batch == 0 || s.weight_size() == 0 || s.output_plane() == 0 || s.input_plane() == 0)
+  if (s.weight_size() == 0 || s.output_plane() == 0 || s.input_plane() == 0)
     return "there is nothing to sum";
   for (const ChannelsProduct& product : problem.operation == ConvOperation::forward
                                             ? std::vector{forward_product(s)}

@@ -1,4 +1,4 @@
-"""The direct convolution on strips: the same sums as im2col's, bit for bit, however its blocks are cut."""
+"""The direct convolutions: the same sums as im2col's, bit for bit, however their blocks are cut."""
 
 import numpy as np
 import pytest
@@ -8,15 +8,18 @@ from arrays import assert_exact, assert_same_bits, generator
 from convnative import _core
 from convolutions import FAMILIES, PADDING_MODES, Case, cast, floats, room_for
 
-ALGORITHM = "direct_strip"
-
 
 @pytest.fixture(autouse=True)
 def _strict(strict):
     pass
 
 
-def forward(case, data, algorithm=ALGORITHM):
+@pytest.fixture(params=["direct_strip", "direct_channels"])
+def algorithm(request):
+    return request.param
+
+
+def forward(case, data, algorithm):
     return _core.conv_forward(case.axes, *data, *case.geometry, algorithm=algorithm)
 
 
@@ -78,13 +81,13 @@ LARGE = [
 
 
 @pytest.mark.parametrize("cases", [PLANES, STRIPS], ids=["planes", "strips"])
-def test_integers_are_exact(cases, dtype, isa):
+def test_integers_are_exact(cases, dtype, isa, algorithm):
     for case in cases:
-        assert_exact(forward(case, cast(case.data, dtype)), case.output, dtype, case)
+        assert_exact(forward(case, cast(case.data, dtype), algorithm), case.output, dtype, case)
 
 
 @pytest.mark.parametrize("mode", PADDING_MODES)
-def test_padding_modes_are_exact(mode, dtype, isa):
+def test_padding_modes_are_exact(mode, dtype, isa, algorithm):
     for stride, dilation, kernel, channels in [(1, 1, 3, (1, 1)), (2, 1, 5, (3, 4)), (3, 2, 3, (2, 9))]:
         padding = ((3, 1), (2, 5))
         sizes = tuple(
@@ -92,28 +95,28 @@ def test_padding_modes_are_exact(mode, dtype, isa):
             for pair, extra in zip(padding, (2, 30), strict=True)
         )
         case = case_2d(2, channels, sizes, kernel, stride, padding, dilation, 1, mode)
-        assert_exact(forward(case, cast(case.data, dtype)), case.output, dtype, case)
+        assert_exact(forward(case, cast(case.data, dtype), algorithm), case.output, dtype, case)
 
 
 @pytest.mark.parametrize("case", LARGE, ids=str)
-def test_blocks_of_large_inputs_are_exact(case, isa):
+def test_blocks_of_large_inputs_are_exact(case, isa, algorithm):
     """Against im2col, which the other tests hold to the reference: both are exact on integers."""
     data = cast(case.data, np.float32)
-    assert_same_bits(forward(case, data), forward(case, data, "im2col_gemm"), case)
+    assert_same_bits(forward(case, data, algorithm), forward(case, data, "im2col_gemm"), case)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_the_same_sums_as_im2col(family, dtype, isa):
+def test_the_same_sums_as_im2col(family, dtype, isa, algorithm):
     """One chain of multiply-adds in the order of (channel, tap), so that the choice changes no bit."""
     for case in FAMILIES[family]()[::5]:
         if case.groups > 1 and case.in_channels == case.groups:
             continue
         data = float_data(case, dtype)
-        assert_same_bits(forward(case, data), forward(case, data, "im2col_gemm"), case)
+        assert_same_bits(forward(case, data, algorithm), forward(case, data, "im2col_gemm"), case)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_the_gradient_in_the_input_has_the_same_sums_as_im2col(family, dtype, isa):
+def test_the_gradient_in_the_input_has_the_same_sums_as_im2col(family, dtype, isa, algorithm):
     def applies(case):
         depthwise = case.in_channels == case.groups > 1
         return max(case.stride) == 1 and not depthwise and case.padding_mode not in PADDING_MODES[:4]
@@ -123,7 +126,7 @@ def test_the_gradient_in_the_input_has_the_same_sums_as_im2col(family, dtype, is
         g = floats(generator(case, "grad_output"), case.output.shape, dtype)
         one, other = (
             _core.conv_grad_input(case.axes, g, w, case.input_shape, *case.geometry, algorithm=name)
-            for name in (ALGORITHM, "im2col_gemm")
+            for name in (algorithm, "im2col_gemm")
         )
         assert_same_bits(one, other, case)
 
@@ -132,50 +135,50 @@ BITS = [PLANES[4], PLANES[-3], STRIPS[30], STRIPS[-5], STRIPS[-4], case_2d(3, (8
 
 
 @pytest.mark.parametrize("case", BITS, ids=str)
-def test_same_bits_for_any_number_of_threads(case, dtype, isa):
+def test_same_bits_for_any_number_of_threads(case, dtype, isa, algorithm):
     data = float_data(case, dtype)
     _core.set_num_threads(1)
-    expected = forward(case, data)
+    expected = forward(case, data, algorithm)
     for threads in (2, 3, 7):
         _core.set_num_threads(threads)
-        assert_same_bits(forward(case, data), expected, threads)
+        assert_same_bits(forward(case, data, algorithm), expected, threads)
 
 
 @pytest.mark.parametrize("case", BITS, ids=str)
-def test_same_bits_for_any_split_of_the_batch(case, dtype, isa):
+def test_same_bits_for_any_split_of_the_batch(case, dtype, isa, algorithm):
     x, w, b = float_data(case, dtype)
     x = np.concatenate([x, x[:, :, ::-1]])
-    whole = forward(case, (x, w, b))
+    whole = forward(case, (x, w, b), algorithm)
     for image, expected in zip(x, whole, strict=True):
-        assert_same_bits(forward(case, (image, w, b)), expected)
+        assert_same_bits(forward(case, (image, w, b), algorithm), expected)
 
 
 @pytest.mark.parametrize("case", BITS, ids=str)
-def test_same_bits_on_avx2_and_avx512(case, dtype):
+def test_same_bits_on_avx2_and_avx512(case, dtype, algorithm):
     if not {"avx2", "avx512"} <= set(_core.available_isas()):
         pytest.skip("this CPU, or CONVNATIVE_MAX_ISA, does not offer both AVX2 and AVX-512")
     data = float_data(case, dtype)
     _core.set_isa("avx2")
-    expected = forward(case, data)
+    expected = forward(case, data, algorithm)
     _core.set_isa("avx512")
-    assert_same_bits(forward(case, data), expected)
+    assert_same_bits(forward(case, data, algorithm), expected)
 
 
 @pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
 @pytest.mark.parametrize(
     "case", [case_2d(1, (1, 1), (10, 37), 3, 1, 1), case_2d(1, (2, 3), (9, 19), 3, 2, 1)], ids=str
 )
-def test_non_finite_values_appear_where_the_definition_puts_them(case, value, dtype, isa):
+def test_non_finite_values_appear_where_the_definition_puts_them(case, value, dtype, isa, algorithm):
     for position in range(12):
         data = cast(case.data, dtype)
         target = data[position % 3]
         target.flat[position * 31 % target.size] = value
         with np.errstate(invalid="ignore"):
             expected = reference.conv_forward(*data, *case.geometry)
-        assert_exact(forward(case, data), expected, dtype, position)
+        assert_exact(forward(case, data, algorithm), expected, dtype, position)
 
 
-def test_memory_stays_within_the_limit(isa):
+def test_memory_stays_within_the_limit(isa, algorithm):
     """At most 2 MiB per thread, whatever the image's size; else it says that it does not apply."""
     _core.set_num_threads(3)
     rng = generator("workspace")
@@ -191,7 +194,7 @@ def test_memory_stays_within_the_limit(isa):
         dtype = str(rng.choice(["float32", "float64"]))
         shapes = (1, c, *sizes), (k, c, *kernel)
         try:
-            plan = explain(*shapes, stride, 0, dilation, 1, dtype=dtype, algorithm=ALGORITHM)
+            plan = explain(*shapes, stride, 0, dilation, 1, dtype=dtype, algorithm=algorithm)
         except ValueError as error:
             assert "larger than a strip" in str(error)
             continue
@@ -214,17 +217,17 @@ def test_memory_stays_within_the_limit(isa):
 )
 def test_the_choice_for_few_channels(input_shape, weight_shape, stride, padding, groups):
     plan = explain(input_shape, weight_shape, stride, padding, 1, groups)
-    assert plan["algorithm"] == ALGORITHM, plan
+    assert plan["algorithm"] == "direct_strip", plan
     assert "_strip_" in plan["kernel"]
 
 
 def test_the_choice_for_the_gradient_in_the_input():
     shapes = (1, 256, 56, 56), (256, 8, 3, 3)
-    assert explain(*shapes, 1, 1, 1, 32, operation="grad_input")["algorithm"] == ALGORITHM
+    assert explain(*shapes, 1, 1, 1, 32, operation="grad_input")["algorithm"] == "direct_strip"
     plan = explain(*shapes, 2, 1, 1, 32, operation="grad_input")
-    assert f"not {ALGORITHM}: for stride 1 alone" in plan["reason"]
+    assert "not direct_strip: for stride 1 alone" in plan["reason"]
     plan = explain(*shapes, 1, 1, 1, 32, "reflect", operation="grad_input")
-    assert f"not {ALGORITHM}: for padding with zeros" in plan["reason"]
+    assert "not direct_strip: for padding with zeros" in plan["reason"]
 
 
 @pytest.mark.parametrize(
@@ -236,6 +239,6 @@ def test_the_choice_for_the_gradient_in_the_input():
 )
 def test_it_says_why_another_is_chosen(input_shape, weight_shape, groups, reason):
     plan = explain(input_shape, weight_shape, 1, 1, 1, groups)
-    assert plan["algorithm"] != ALGORITHM
-    assert f"not {ALGORITHM}: " in plan["reason"]
+    assert plan["algorithm"] != "direct_strip"
+    assert "not direct_strip: " in plan["reason"]
     assert reason in plan["reason"]
