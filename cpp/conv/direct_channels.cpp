@@ -140,8 +140,9 @@ struct ChannelsBlocks {
   double cycles;               // of all tasks, on so many threads
 
   // `vectors`: of output channels.
-  ChannelsBlocks(const ConvShape& s, std::int64_t vectors, std::int64_t lanes, std::int64_t element_bytes,
-                 std::int64_t max_points, std::int64_t max_vectors, int threads);
+  // `scattered`: outputs are no neighbours.
+  ChannelsBlocks(const ConvShape& s, bool scattered, std::int64_t vectors, std::int64_t lanes,
+                 std::int64_t element_bytes, std::int64_t max_points, std::int64_t max_vectors, int threads);
 };
 
 std::int64_t block_elements(const ConvShape& s, std::int64_t rows, std::int64_t columns) {
@@ -162,7 +163,7 @@ double step_cycles(double points, double vectors) {
   return std::max({points * vectors / 2, 4.0, (points + vectors + 1) / 2}) * 1.03;
 }
 
-ChannelsBlocks::ChannelsBlocks(const ConvShape& s, std::int64_t vectors, std::int64_t lanes,
+ChannelsBlocks::ChannelsBlocks(const ConvShape& s, bool scattered, std::int64_t vectors, std::int64_t lanes,
                                std::int64_t element_bytes, std::int64_t max_points, std::int64_t max_vectors,
                                int threads) {
   const std::int64_t depth = s.in_channels_per_group() * s.taps();
@@ -184,6 +185,7 @@ ChannelsBlocks::ChannelsBlocks(const ConvShape& s, std::int64_t vectors, std::in
   const std::int64_t channel_tiles = ceil_div(vectors, max_vectors);
   const std::int64_t others = s.batch * s.groups * s.output[0] * column_parts;
   const bool copies = !reads_in_place(s);
+  const double storing = scattered ? 32 : 20;
   const EvenSplit points(columns, max_points);
   const double row_step =
       static_cast<double>(points.parts) *
@@ -198,7 +200,7 @@ ChannelsBlocks::ChannelsBlocks(const ConvShape& s, std::int64_t vectors, std::in
       const auto tiles = static_cast<double>(ceil_div(channel_tiles, c));
       const double products = tiles * static_cast<double>(block_rows) *
                               (row_step * static_cast<double>(depth) +
-                               static_cast<double>(columns) * 8 + static_cast<double>(points.parts) * 30);
+                               static_cast<double>(columns) * storing + static_cast<double>(points.parts) * 30);
       const auto elements = static_cast<double>(block_elements(s, block_rows, columns));
       // From L3, then to and from L2.
       const double copying = elements * static_cast<double>(element_bytes) / (copies ? 10 : 30);
@@ -289,7 +291,7 @@ class DirectChannels final : public ConvAlgorithm {
           in_place(reads_in_place(s)),
           depth(s.in_channels_per_group() * s.taps()),
           panels(ceil_div(s.out_channels_per_group(), d.kernels_.lanes), d.kernels_.max_vectors),
-          blocks(s, panels.total, d.kernels_.lanes, sizeof(T), d.kernels_.max_points, d.kernels_.max_vectors,
+          blocks(s, product.step[2] > 1, panels.total, d.kernels_.lanes, sizeof(T), d.kernels_.max_points, d.kernels_.max_vectors,
                  d.threads_),
           group_weights(panels.total * d.kernels_.lanes * depth),
           row_step(in_place ? s.stride[1] : point_step(s, 1)),
@@ -469,7 +471,8 @@ double channels_cycles(const ConvProblem& problem) {
        forward ? std::vector{forward_product(problem.shape)} : grad_input_products(problem.shape)) {
     const ConvShape s = flattened(product);
     const std::int64_t vectors = ceil_div(s.out_channels_per_group(), kernels.lanes);
-    cycles += ChannelsBlocks(s, vectors, kernels.lanes, sizeof(T), kernels.max_points, kernels.max_vectors, 1)
+    cycles += ChannelsBlocks(s, product.step[2] > 1, vectors, kernels.lanes, sizeof(T), kernels.max_points,
+                             kernels.max_vectors, 1)
                   .cycles;
     if (!problem.prepacked)
       cycles += static_cast<double>(s.groups * vectors * s.in_channels_per_group() * s.taps()) * 10;

@@ -359,14 +359,20 @@ double strip_cycles(const ConvProblem& problem) {
   const double per_product = tall || outputs > 2 ? 0.5 : outputs > 1 ? 0.6 : 1;
   const std::int64_t vectors = tall ? l.block_rows * ceil_div(l.block_columns, kernels.lanes)
                                     : ceil_div((l.block_rows - 1) * l.pitch + l.block_columns, kernels.lanes);
-  const double products = static_cast<double>(vectors) * outputs * (depth * per_product + 4);
+  const double products = static_cast<double>(vectors) * outputs * (depth * per_product + 7);
   const double per_copy = l.columns.stride == 1 ? 7 : 10;
   const std::int64_t rows = l.block_rows + l.rows.ahead;
   const double copying = static_cast<double>(l.phases()) *
                          (36 + static_cast<double>(rows) *
                                    (4 + per_copy * static_cast<double>(ceil_div(l.pitch, kernels.lanes))));
+  // A gradient's weights are brought into another order, kernel by kernel.
+  const auto kernels_packed = static_cast<double>(s.weight_size() / std::max<std::int64_t>(s.taps(), 1));
+  const double packing = problem.operation == ConvOperation::forward || problem.prepacked
+                             ? 0
+                             : 14 * kernels_packed + 2 * static_cast<double>(s.weight_size());
   return static_cast<double>(s.batch * s.groups * s.output[0] * l.row_parts * l.column_parts) *
-         (products + copying + 230);
+             (products + copying + 230) +
+         packing;
 }
 
 }  // namespace
@@ -399,8 +405,11 @@ const char* direct_strip_why_slower(const ConvProblem& problem) {
   const ConvShape s = forward_shape(problem);
   if (s.in_channels_per_group() > most_channels && s.out_channels_per_group() > most_outputs_of_many)
     return "sums over so many channels are worth packing";
-  return direct_strip_cycles(problem) > im2col_gemm_cycles(problem)
-             ? "copying and columns computed in vain would take longer than packing im2col panels"
+  const double own = direct_strip_cycles(problem);
+  if (own > im2col_gemm_cycles(problem))
+    return "copying and columns computed in vain would take longer than packing im2col panels";
+  return direct_channels_why_not(problem) == nullptr && own > direct_channels_cycles(problem)
+             ? "columns computed in vain would take longer than tiles with output channels in the lanes"
              : nullptr;
 }
 

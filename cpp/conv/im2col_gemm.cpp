@@ -192,23 +192,43 @@ void prefetch_weights(const T* weight, std::int64_t rows, std::ptrdiff_t row_str
     for (std::int64_t p = 0; p < depth; p += line) __builtin_prefetch(weight + i * row_stride + p);
 }
 
-// Fitted to measurements with AVX-512. Nothing here may depend on the number of threads, which must not change
-// results.
+// The factors were fitted to measurements with AVX-512 of some thousand convolutions: 1 to 512 channels, planes of
+// 3 to 224, kernels of 1 to 7, strides of 1 to 3. Nothing here may depend on the number of threads, which must not
+// change results.
 template <class T>
 double cycles_of(const ConvProblem& problem) {
   const ConvShape& s = problem.shape;
   const bool forward = problem.operation == ConvOperation::forward;
-  const std::int64_t points = s.batch * (forward ? s.output_plane() : s.input_plane());
-  const auto vectors = static_cast<double>(ceil_div(points, gemm_kernels<T>(problem.isa).lanes));
+  const std::int64_t stride = s.stride[2], lanes = gemm_kernels<T>(problem.isa).lanes;
+  const std::int64_t plane = forward ? s.output_plane() : s.input_plane();
+  const std::int64_t points = s.batch * plane;
+  const std::int64_t row = forward ? s.output[2] : std::max<std::int64_t>(s.input[2] / stride, 1);
+  const auto vectors = static_cast<double>(ceil_div(points, lanes));
   const auto rows = static_cast<double>(forward ? s.out_channels_per_group() : s.in_channels_per_group());
   // Products for each of the rows' points; those of a gradient are shared out among the phases of the stride.
   const double depth = static_cast<double>(s.macs()) / static_cast<double>(s.groups) /
                        std::max(static_cast<double>(points) * rows, 1.0);
-  // Finding the elements of a vector for a tap, then packing it in each channel.
-  const double finding = 20 * static_cast<double>(s.taps());
-  const double packing = !forward || s.stride[2] == 1 ? 4 : 19;
-  const double storing = forward || s.stride[2] == 1 ? 4 : 32;
-  return static_cast<double>(s.groups) * vectors * (depth * (rows / 2 + packing) + finding + storing * rows);
+  // A vector of points consists of pieces of the rows of a plane, each of which is found for every tap, then
+  // packed in every channel.
+  const double pieces = 1 + static_cast<double>(lanes - 1) / static_cast<double>(row);
+  const double packing = forward && stride > 1 ? 11 : 2.5;
+  // Tiles that span images or lie apart take a detour; results that no cache holds come slowly where each tile
+  // touches all channels.
+  constexpr std::int64_t cached = 8 << 20;
+  const bool spans = s.batch > 1 && plane < 3 * lanes;
+  const double storing = !forward && stride > 1                                  ? 32
+                         : static_cast<double>(points) * rows * sizeof(T) > static_cast<double>(cached) ? 30
+                         : spans                                                   ? 8
+                                                                                   : 4;
+  // A gradient's weights are brought into another order, kernel by kernel.
+  const double weights =
+      forward || problem.prepacked
+          ? 0
+          : static_cast<double>(s.weight_size()) * (2 + 14 / static_cast<double>(std::max<std::int64_t>(s.taps(), 1)));
+  return static_cast<double>(s.groups) * vectors *
+             (depth * (0.59 * rows + packing * pieces) + 14 * static_cast<double>(s.taps()) * pieces +
+              storing * rows + 100) +
+         weights;
 }
 
 }  // namespace

@@ -402,7 +402,7 @@ constexpr const char* slower =
 
 }  // namespace
 
-// The implicit im2col product: packing a panel costs about as much as six rows' products with it, and storing a
+// The fastest without Winograd. Implicit im2col: packing a panel costs about as much as six rows' products with it, and storing a
 // gradient in the weights as much as fifty points' products.
 double winograd_direct_cycles(const ConvProblem& problem) {
   const Problem p(problem);
@@ -414,8 +414,11 @@ double winograd_direct_cycles(const ConvProblem& problem) {
       static_cast<double>(problem.shape.macs()) / static_cast<double>(columns) * vectors / 2;
   const double im2col = 1.05 * products * (1 + 6 / static_cast<double>(p.out_channels)) *
                         (grad_weight ? 1 + 50 / static_cast<double>(points) : 1);
-  if (grad_weight || direct_strip_why_not(problem) != nullptr) return im2col;
-  return std::min(im2col, direct_strip_cycles(problem));
+  double direct = im2col;
+  if (grad_weight) return direct;
+  if (direct_strip_why_not(problem) == nullptr) direct = std::min(direct, direct_strip_cycles(problem));
+  if (direct_channels_why_not(problem) == nullptr) direct = std::min(direct, direct_channels_cycles(problem));
+  return direct;
 }
 
 const char* winograd_why_not(const ConvProblem& problem) {
