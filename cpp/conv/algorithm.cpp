@@ -15,7 +15,8 @@ constexpr const char* winograd_2x2_reason =
 constexpr const char* direct_strip_reason =
     "direct on strips of rows: every element of the input is copied once, few channels fill whole tiles";
 constexpr const char* direct_channels_reason =
-    "direct with output channels in the lanes: long sums over an input that is read where it lies or copied once";
+    "direct with output channels in the lanes: long sums over an input that is read where it lies or copied "
+    "once";
 constexpr const char* depthwise_reason =
     "depthwise: planes are correlated where they lie, each source row loaded once for all taps of a column";
 constexpr const char* depthwise_sums_reason =
@@ -33,8 +34,8 @@ constexpr ConvAlgorithmEntry entries[] = {
      make_winograd_2x2},
     {"direct_strip", forward, direct_strip_reason, true, direct_strip_why_not, direct_strip_why_slower,
      make_direct_strip},
-    {"direct_channels", forward, direct_channels_reason, true, direct_channels_why_not, direct_channels_why_slower,
-     make_direct_channels},
+    {"direct_channels", forward, direct_channels_reason, true, direct_channels_why_not,
+     direct_channels_why_slower, make_direct_channels},
     {"im2col_gemm", forward, im2col_reason, true, never, never, make_im2col_gemm_forward},
     {"reference", forward, reference_reason, true, never, never, make_reference},
 
@@ -46,8 +47,8 @@ constexpr ConvAlgorithmEntry entries[] = {
      make_winograd_2x2},
     {"direct_strip", grad_input, direct_strip_reason, true, direct_strip_why_not, direct_strip_why_slower,
      make_direct_strip},
-    {"direct_channels", grad_input, direct_channels_reason, true, direct_channels_why_not, direct_channels_why_slower,
-     make_direct_channels},
+    {"direct_channels", grad_input, direct_channels_reason, true, direct_channels_why_not,
+     direct_channels_why_slower, make_direct_channels},
     {"im2col_gemm", grad_input, im2col_reason, true, never, never, make_im2col_gemm_grad_input},
     {"reference", grad_input, reference_reason, true, never, never, make_reference},
 

@@ -115,8 +115,8 @@ std::int64_t point_step(const ConvShape& shape, std::size_t axis) {
 bool reads_in_place(const ConvShape& s) {
   constexpr std::int64_t near = 256;
   for (std::size_t axis = 0; axis < max_axes; ++axis)
-    if (s.pad_before[axis] > 0 || (s.output[axis] - 1) * s.stride[axis] + (s.kernel[axis] - 1) * s.dilation[axis] -
-                                          s.pad_before[axis] >=
+    if (s.pad_before[axis] > 0 || (s.output[axis] - 1) * s.stride[axis] +
+                                          (s.kernel[axis] - 1) * s.dilation[axis] - s.pad_before[axis] >=
                                       s.input[axis])
       return false;
   return s.input_plane() <= near * s.taps();
@@ -175,8 +175,8 @@ ChannelsBlocks::ChannelsBlocks(const ConvShape& s, bool scattered, std::int64_t 
     while (parts < total && !fits(ceil_div(total, parts))) parts = std::max(parts + 1, parts * 9 / 8);
     return std::min(parts, total);
   };
-  column_parts = smallest(
-      width, [&](std::int64_t c) { return c <= task_columns && block_elements(s, 1, c) <= most; });
+  column_parts =
+      smallest(width, [&](std::int64_t c) { return c <= task_columns && block_elements(s, 1, c) <= most; });
   columns = ceil_div(width, column_parts);
   const std::int64_t fewest_row_parts = smallest(height, [&](std::int64_t r) {
     return block_elements(s, r, columns) <= most && r * columns * depth * max_vectors <= most_macs_per_lane;
@@ -187,20 +187,20 @@ ChannelsBlocks::ChannelsBlocks(const ConvShape& s, bool scattered, std::int64_t 
   const bool copies = !reads_in_place(s);
   const double storing = scattered ? 32 : 20;
   const EvenSplit points(columns, max_points);
-  const double row_step =
-      static_cast<double>(points.parts) *
-      step_cycles(static_cast<double>(columns) / static_cast<double>(points.parts),
-                  static_cast<double>(vectors) / static_cast<double>(channel_tiles));
+  const double row_step = static_cast<double>(points.parts) *
+                          step_cycles(static_cast<double>(columns) / static_cast<double>(points.parts),
+                                      static_cast<double>(vectors) / static_cast<double>(channel_tiles));
   cycles = std::numeric_limits<double>::infinity();
   for (std::int64_t c = 1; c <= std::min<std::int64_t>(channel_tiles, 4 * threads); c *= 2)
-    for (std::int64_t r = fewest_row_parts; r <= std::min<std::int64_t>(height, fewest_row_parts + 4 * threads);
-         ++r) {
+    for (std::int64_t r = fewest_row_parts;
+         r <= std::min<std::int64_t>(height, fewest_row_parts + 4 * threads); ++r) {
       const std::int64_t block_rows = ceil_div(height, r);
       const std::int64_t rounds = ceil_div(others * r * c, threads);
       const auto tiles = static_cast<double>(ceil_div(channel_tiles, c));
-      const double products = tiles * static_cast<double>(block_rows) *
-                              (row_step * static_cast<double>(depth) +
-                               static_cast<double>(columns) * storing + static_cast<double>(points.parts) * 30);
+      const double products =
+          tiles * static_cast<double>(block_rows) *
+          (row_step * static_cast<double>(depth) + static_cast<double>(columns) * storing +
+           static_cast<double>(points.parts) * 30);
       const auto elements = static_cast<double>(block_elements(s, block_rows, columns));
       // From L3, then to and from L2.
       const double copying = elements * static_cast<double>(element_bytes) / (copies ? 10 : 30);
@@ -291,8 +291,8 @@ class DirectChannels final : public ConvAlgorithm {
           in_place(reads_in_place(s)),
           depth(s.in_channels_per_group() * s.taps()),
           panels(ceil_div(s.out_channels_per_group(), d.kernels_.lanes), d.kernels_.max_vectors),
-          blocks(s, product.step[2] > 1, panels.total, d.kernels_.lanes, sizeof(T), d.kernels_.max_points, d.kernels_.max_vectors,
-                 d.threads_),
+          blocks(s, product.step[2] > 1, panels.total, d.kernels_.lanes, sizeof(T), d.kernels_.max_points,
+                 d.kernels_.max_vectors, d.threads_),
           group_weights(panels.total * d.kernels_.lanes * depth),
           row_step(in_place ? s.stride[1] : point_step(s, 1)),
           column_step(in_place ? s.stride[2] : point_step(s, 2)),
@@ -317,8 +317,8 @@ class DirectChannels final : public ConvAlgorithm {
     }
     std::size_t strip_bytes() const {
       if (in_place) return 0;
-      return round_up_to_line(
-          static_cast<std::size_t>(s.in_channels_per_group() * channel_stride + lanes) * sizeof(T));
+      return round_up_to_line(static_cast<std::size_t>(s.in_channels_per_group() * channel_stride + lanes) *
+                              sizeof(T));
     }
     // Whole vectors of points are read when the sums are brought into the output.
     std::size_t sums_bytes() const {
@@ -327,7 +327,8 @@ class DirectChannels final : public ConvAlgorithm {
     std::size_t thread_bytes() const { return strip_bytes() + round_up_to_line(sums_bytes()); }
   };
 
-  void pack_panel(const Part& part, std::int64_t group, std::int64_t panel, const T* weight, T* packed) const {
+  void pack_panel(const Part& part, std::int64_t group, std::int64_t panel, const T* weight,
+                  T* packed) const {
     const std::int64_t lanes = kernels_.lanes, outputs = part.s.out_channels_per_group();
     const std::int64_t inputs = part.s.in_channels_per_group(), taps = s_.taps();
     const std::int64_t first = part.panels.begin(panel) * lanes;
@@ -386,7 +387,8 @@ class DirectChannels final : public ConvAlgorithm {
     const std::int64_t lanes = kernels_.lanes, outputs = s.out_channels_per_group();
     const EvenSplit tiles(columns, kernels_.max_points);
     const std::int64_t last_panel = (channel_part + 1) * part.panels.parts / b.channel_parts;
-    for (std::int64_t panel = channel_part * part.panels.parts / b.channel_parts; panel < last_panel; ++panel) {
+    for (std::int64_t panel = channel_part * part.panels.parts / b.channel_parts; panel < last_panel;
+         ++panel) {
       const std::int64_t first = part.panels.begin(panel) * lanes;
       const std::int64_t vectors = part.panels.end(panel) - part.panels.begin(panel);
       const std::int64_t channel = group * outputs + first;
@@ -405,9 +407,8 @@ class DirectChannels final : public ConvAlgorithm {
                            start.data(),
                            sums};
       T* const result = static_cast<T*>(arrays.result) +
-                        (image * s.groups * outputs + channel) * result_plane_ +
-                        part.product.first + depth * part.product.step[0] +
-                        column * part.product.step[2];
+                        (image * s.groups * outputs + channel) * result_plane_ + part.product.first +
+                        depth * part.product.step[0] + column * part.product.step[2];
       for (std::int64_t y = 0; y < rows; y += part.chunk_rows) {
         const std::int64_t count = std::min(part.chunk_rows, rows - y);
         tile.sums = sums;
@@ -492,8 +493,7 @@ const char* direct_channels_why_not(const ConvProblem& problem) {
         return "for gradients that reach every input alone";
     }
   }
-  if (s.weight_size() == 0 || s.output_plane() == 0 || s.input_plane() == 0)
-    return "there is nothing to sum";
+  if (s.weight_size() == 0 || s.output_plane() == 0 || s.input_plane() == 0) return "there is nothing to sum";
   for (const ChannelsProduct& product : problem.operation == ConvOperation::forward
                                             ? std::vector{forward_product(s)}
                                             : grad_input_products(s)) {
@@ -511,7 +511,8 @@ double direct_channels_cycles(const ConvProblem& problem) {
 
 const char* direct_channels_why_slower(const ConvProblem& problem) {
   return direct_channels_cycles(problem) > im2col_gemm_cycles(problem)
-             ? "packing the weights, or tiles of few channels and points, would take longer than packing im2col "
+             ? "packing the weights, or tiles of few channels and points, would take longer than packing "
+               "im2col "
                "panels"
              : nullptr;
 }

@@ -113,8 +113,10 @@ struct TileTable<T, std::integer_sequence<int, Index...>> {
 
 template <class T>
 constexpr ChannelsKernels<T> kernels{
-    level,       Vec<T>::lanes,
-    max_points,  max_vectors,
+    level,
+    Vec<T>::lanes,
+    max_points,
+    max_vectors,
     TileTable<T, std::make_integer_sequence<int, max_points * max_vectors>>::run,
     store<T>};
 

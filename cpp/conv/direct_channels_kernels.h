@@ -42,7 +42,7 @@ struct ChannelsTile {
 // Nothing else of the result is touched.
 template <class T>
 struct ChannelsStore {
-  const T* sums;             // [point][sum_stride], readable in whole vectors
+  const T* sums;  // [point][sum_stride], readable in whole vectors
   std::ptrdiff_t sum_stride;
   std::int64_t points, channels;
   T* result;

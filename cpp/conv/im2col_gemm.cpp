@@ -216,15 +216,15 @@ double cycles_of(const ConvProblem& problem) {
   // touches all channels.
   constexpr std::int64_t cached = 8 << 20;
   const bool spans = s.batch > 1 && plane < 3 * lanes;
-  const double storing = !forward && stride > 1                                  ? 32
+  const double storing = !forward && stride > 1                                                         ? 32
                          : static_cast<double>(points) * rows * sizeof(T) > static_cast<double>(cached) ? 30
-                         : spans                                                   ? 8
-                                                                                   : 4;
+                         : spans                                                                        ? 8
+                                                                                                        : 4;
   // A gradient's weights are brought into another order, kernel by kernel.
-  const double weights =
-      forward || problem.prepacked
-          ? 0
-          : static_cast<double>(s.weight_size()) * (2 + 14 / static_cast<double>(std::max<std::int64_t>(s.taps(), 1)));
+  const double weights = forward || problem.prepacked
+                             ? 0
+                             : static_cast<double>(s.weight_size()) *
+                                   (2 + 14 / static_cast<double>(std::max<std::int64_t>(s.taps(), 1)));
   return static_cast<double>(s.groups) * vectors *
              (depth * (0.59 * rows + packing * pieces) + 14 * static_cast<double>(s.taps()) * pieces +
               storing * rows + 100) +
