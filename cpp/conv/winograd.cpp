@@ -3,7 +3,7 @@
 // The gradient in the input at stride 1 is the convolution of grad_output with the reversed taps, input and
 // output channels exchanged, and padding kernel - 1 - pad; both operations are one `Problem` below.
 //
-//   tasks: group x block of tiles, in parallel
+//   tasks: group x block of tiles x part of the panels, in parallel
 //     transform the block's input           V[frequency][tile][channel]        L2
 //     for each panel of NR output channels
 //       for each frequency                  U: KC x NR, in the order of use, from L3 or memory
@@ -118,6 +118,21 @@ std::int64_t fitting_tiles(const Problem& p, const WinogradKernels<T>& kernels, 
                                   1, most_block_tiles);
 }
 
+// Cycles of transforming and multiplying `tiles` tiles for so many vectors of output channels, roughly. The factors
+// were fitted to measurements with AVX-512; they hold within a quarter from 16 to 512 channels.
+template <class T>
+double task_cycles(const Problem& p, const WinogradKernels<T>& kernels, const GemmKernels<T>& gemm,
+                   double tiles, double out_vectors) {
+  const auto in_vectors = static_cast<double>(ceil_div(p.in_channels, gemm.lanes));
+  const auto frequencies = static_cast<double>(kernels.frequencies());
+  const double weights = frequencies * static_cast<double>(p.in_channels) * out_vectors;  // vectors of U
+  const double products = tiles * weights / 2;
+  const double transforms = tiles * frequencies * (in_vectors + out_vectors) * 8.6;
+  const double bytes = weights * gemm.lanes * static_cast<double>(sizeof(T));
+  const bool near = bytes <= static_cast<double>(nominal_l2_bytes);  // U stays in L2
+  return products + transforms + (near ? 0 : bytes / 23);
+}
+
 template <class T>
 class Winograd final : public ConvAlgorithm {
  public:
@@ -130,7 +145,8 @@ class Winograd final : public ConvAlgorithm {
         threads_(problem.threads),
         tiles_(p_.batch, p_.out_height, p_.out_width, kernels.outputs),
         panels_(ceil_div(p_.out_channels, gemm_.lanes), gemm_.max_vectors),
-        blocks_(tiles_.count, block_tiles()),
+        tasks_(choose_tasks()),
+        blocks_(tiles_.count, tasks_.block_tiles),
         v_tile_(round_up(p_.in_channels, gemm_.lanes)),
         v_frequency_(padded(ceil_div(tiles_.count, std::max<std::int64_t>(blocks_.parts, 1)) * v_tile_)),
         m_frequency_(padded(ceil_div(tiles_.count, std::max<std::int64_t>(blocks_.parts, 1)) *
@@ -160,8 +176,11 @@ class Winograd final : public ConvAlgorithm {
 
   void run(const ConvArrays& arrays, const void* packed, void* workspace) const override {
     const void* const source = p_.flip ? arrays.grad_output : arrays.input;
-    parallel_for(p_.groups * blocks_.parts, threads_, [&](std::int64_t task, int thread) {
+    const std::int64_t parts = tasks_.panel_parts;
+    parallel_for(p_.groups * blocks_.parts * parts, threads_, [&](std::int64_t task, int thread) {
       char* const memory = static_cast<char*>(workspace) + thread_bytes() * static_cast<std::size_t>(thread);
+      const std::int64_t part = task % parts;
+      task /= parts;
       Block block{};
       block.group = task / blocks_.parts;
       block.first = blocks_.begin(task % blocks_.parts);
@@ -177,7 +196,8 @@ class Winograd final : public ConvAlgorithm {
       block.result = static_cast<T*>(arrays.result);
       block.arrays = epilogue_.wanted(arrays) ? &arrays : nullptr;
       transform_input(block);
-      for (std::int64_t panel = 0; panel < panels_.parts; ++panel) {
+      const std::int64_t last_panel = (part + 1) * panels_.parts / parts;
+      for (std::int64_t panel = part * panels_.parts / parts; panel < last_panel; ++panel) {
         multiply(block, panel, static_cast<const T*>(packed) + block.group * group_weights());
         transform_output(block, panel);
       }
@@ -199,16 +219,28 @@ class Winograd final : public ConvAlgorithm {
 
   std::int64_t padded(std::int64_t elements) const { return winograd_padded(elements, gemm_.lanes); }
 
-  // The blocks are as many as keep all threads at work to the end.
-  std::int64_t block_tiles() const {
-    const std::int64_t fewest = ceil_div(std::max<std::int64_t>(tiles_.count, 1),
-                                         fitting_tiles(p_, kernels_, gemm_, l2_cache_bytes()));
-    std::int64_t best = 0, best_cost = std::numeric_limits<std::int64_t>::max();
-    for (std::int64_t blocks = fewest; blocks < fewest + 2 * threads_; ++blocks) {
-      const std::int64_t size = ceil_div(std::max<std::int64_t>(tiles_.count, 1), blocks);
-      const std::int64_t cost = ceil_div(p_.groups * blocks, threads_) * size;
-      if (cost < best_cost) best = size, best_cost = cost;
-    }
+  // Blocks of tiles and parts of the panels: as many as keep all threads at work to the end. Parts transform the
+  // same input, each for itself, but share U out among them, which blocks fetch once each: for few tiles parts
+  // are the better choice.
+  struct Tasks {
+    std::int64_t block_tiles, panel_parts;
+  };
+
+  Tasks choose_tasks() const {
+    const std::int64_t count = std::max<std::int64_t>(tiles_.count, 1);
+    const std::int64_t fewest = ceil_div(count, fitting_tiles(p_, kernels_, gemm_, l2_cache_bytes()));
+    Tasks best{count, 1};
+    double best_cost = std::numeric_limits<double>::infinity();
+    for (std::int64_t parts = 1; parts <= std::min<std::int64_t>(panels_.parts, threads_); ++parts)
+      for (std::int64_t blocks = fewest; blocks < fewest + 2 * threads_; ++blocks) {
+        const std::int64_t size = ceil_div(count, blocks), panels = ceil_div(panels_.parts, parts);
+        const std::int64_t rounds = ceil_div(p_.groups * ceil_div(count, size) * parts, threads_);
+        const double cost = static_cast<double>(rounds) *
+                            task_cycles(p_, kernels_, gemm_, static_cast<double>(size),
+                                        static_cast<double>(panels * panels_.total) /
+                                            static_cast<double>(std::max<std::int64_t>(panels_.parts, 1)));
+        if (cost < best_cost) best_cost = cost, best = {size, parts};
+      }
     return best;
   }
 
@@ -363,7 +395,9 @@ class Winograd final : public ConvAlgorithm {
   Epilogue<T> epilogue_;
   int threads_;
   WinogradTiles tiles_;
-  EvenSplit panels_, blocks_;
+  EvenSplit panels_;
+  Tasks tasks_;
+  EvenSplit blocks_;
   std::int64_t v_tile_, v_frequency_, m_frequency_;
 };
 
@@ -377,24 +411,19 @@ double cycles(const ConvProblem& problem, const WinogradKernels<float>& kernels)
   const GemmKernels<float>& gemm = gemm_kernels<float>(problem.isa);
   const auto tiles =
       static_cast<double>(WinogradTiles(p.batch, p.out_height, p.out_width, kernels.outputs).count);
-  const auto in_vectors = static_cast<double>(ceil_div(p.in_channels, gemm.lanes));
   const auto out_vectors = static_cast<double>(ceil_div(p.out_channels, gemm.lanes));
-  const auto in_channels = static_cast<double>(p.in_channels);
-  const auto frequencies = static_cast<double>(kernels.frequencies());
   const double blocks =
       std::ceil(tiles / static_cast<double>(fitting_tiles(p, kernels, gemm, nominal_l2_bytes)));
-
-  // The factors were fitted to measurements with AVX-512; they hold within a quarter from 16 to 512 channels.
-  const double weights = frequencies * in_channels * out_vectors;  // vectors of U
-  const double products = tiles * weights / 2;
-  const double transforms = tiles * frequencies * (in_vectors + out_vectors) * 8.6;
+  const double weights = static_cast<double>(kernels.frequencies() * p.in_channels) * out_vectors;
   const double bytes = weights * gemm.lanes * sizeof(float);
-  const bool near = bytes <= static_cast<double>(nominal_l2_bytes);  // U stays in L2
   // Allocators return memory beyond 32 MiB to the system, which hands it out again page by page, cleared.
   const bool kept = static_cast<double>(p.groups) * bytes <= 32 << 20;
-  const double packing = problem.prepacked ? 0 : weights * (near ? 7 : kept ? 14 : 100);
-  const double streaming = near ? 0 : blocks * bytes / 23;
-  return static_cast<double>(p.groups) * (products + transforms + packing + streaming);
+  const double packing = problem.prepacked ? 0
+                                           : weights * (bytes <= static_cast<double>(nominal_l2_bytes) ? 7
+                                                        : kept                                         ? 14
+                                                                                                       : 100);
+  return static_cast<double>(p.groups) *
+         (blocks * task_cycles(p, kernels, gemm, tiles / blocks, out_vectors) + packing);
 }
 
 constexpr const char* slower =
