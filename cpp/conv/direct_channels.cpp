@@ -4,7 +4,7 @@
 //
 //   tasks: image x group x slice x block of output rows and columns x part of the output channels, in parallel
 //     copy what the block needs of the input into a strip             L2; not where nothing is padded
-//     for each tile of output channels (one or two vectors)           weights: from end to end, L2
+//     for each tile of output channels (up to three vectors)          weights: from end to end, L2
 //       for each few rows of the block
 //         for each tile of points of a row or two: kernel             sums: L1
 //         bring the sums into the output, epilogue
@@ -119,7 +119,8 @@ bool reads_in_place(const ConvShape& s) {
                                           (s.kernel[axis] - 1) * s.dilation[axis] - s.pad_before[axis] >=
                                       s.input[axis])
       return false;
-  return s.input_plane() <= near * s.taps();
+  return s.input_plane() <= near * s.taps() &&
+         s.in_channels_per_group() * s.input_plane() <= std::numeric_limits<std::int32_t>::max();
 }
 
 // Points of a 1 x 1 convolution of stride 1 are one row.
@@ -133,16 +134,15 @@ ConvShape flattened(const ChannelsProduct& product) {
   return s;
 }
 
-// How the outputs of a product are cut into blocks; the same on any machine but for the threads.
+// How the outputs of a product are cut into blocks.
+template <class T>
 struct ChannelsBlocks {
   std::int64_t row_parts, column_parts, channel_parts;
   std::int64_t rows, columns;  // of the largest block
   double cycles;               // of all tasks, on so many threads
 
-  // `vectors`: of output channels.
   // `scattered`: outputs are no neighbours.
-  ChannelsBlocks(const ConvShape& s, bool scattered, std::int64_t vectors, std::int64_t lanes,
-                 std::int64_t element_bytes, std::int64_t max_points, std::int64_t max_vectors, int threads);
+  ChannelsBlocks(const ConvShape& s, bool scattered, const ChannelsKernels<T>& kernels, int threads);
 };
 
 std::int64_t block_elements(const ConvShape& s, std::int64_t rows, std::int64_t columns) {
@@ -160,14 +160,19 @@ double smallest_block_elements(const ConvShape& s) {
 
 // Cycles of a step of the kernel: bound by the multiply-adds, their latency or the loads.
 double step_cycles(double points, double vectors) {
-  return std::max({points * vectors / 2, 4.0, (points + vectors + 1) / 2}) * 1.03;
+  return std::max({points * vectors / 2, 4.0, (points + vectors + 1) / 1.4}) * 1.04;
 }
 
-ChannelsBlocks::ChannelsBlocks(const ConvShape& s, bool scattered, std::int64_t vectors, std::int64_t lanes,
-                               std::int64_t element_bytes, std::int64_t max_points, std::int64_t max_vectors,
-                               int threads) {
+template <class T>
+ChannelsBlocks<T>::ChannelsBlocks(const ConvShape& s, bool scattered, const ChannelsKernels<T>& kernels,
+                                  int threads) {
+  constexpr auto element_bytes = static_cast<std::int64_t>(sizeof(T));
   const std::int64_t depth = s.in_channels_per_group() * s.taps();
   const std::int64_t height = s.output[1], width = s.output[2], most = most_strip_bytes / element_bytes;
+  const std::int64_t vectors = ceil_div(s.out_channels_per_group(), kernels.lanes);
+  const std::int64_t channel_tiles = ceil_div(vectors, kernels.max_vectors);
+  const std::int64_t max_vectors = ceil_div(vectors, channel_tiles);
+  const std::int64_t max_points = kernels.tiles(max_vectors).max_points;
   const std::int64_t task_columns =
       std::clamp(most_macs_per_lane / (depth * max_vectors), max_points, most_columns);
   const auto smallest = [](std::int64_t total, const auto& fits) {
@@ -182,7 +187,6 @@ ChannelsBlocks::ChannelsBlocks(const ConvShape& s, bool scattered, std::int64_t 
     return block_elements(s, r, columns) <= most && r * columns * depth * max_vectors <= most_macs_per_lane;
   });
 
-  const std::int64_t channel_tiles = ceil_div(vectors, max_vectors);
   const std::int64_t others = s.batch * s.groups * s.output[0] * column_parts;
   const bool copies = !reads_in_place(s);
   const double storing = scattered ? 32 : 20;
@@ -204,7 +208,8 @@ ChannelsBlocks::ChannelsBlocks(const ConvShape& s, bool scattered, std::int64_t 
       const auto elements = static_cast<double>(block_elements(s, block_rows, columns));
       // From L3, then to and from L2.
       const double copying = elements * static_cast<double>(element_bytes) / (copies ? 10 : 30);
-      const double weights = tiles * static_cast<double>(depth * max_vectors * lanes * element_bytes) / 24;
+      const double weights =
+          tiles * static_cast<double>(depth * max_vectors * kernels.lanes * element_bytes) / 24;
       const double total = static_cast<double>(rounds) * (products + copying + weights + 600);
       if (total < cycles) {
         cycles = total;
@@ -240,9 +245,10 @@ class DirectChannels final : public ConvAlgorithm {
 
   const char* name() const override { return "direct_channels"; }
   std::string kernel() const override {
+    const std::int64_t vectors = kernels_.max_vectors;
     return std::string(dtype_of<T> == DType::float32 ? "f32" : "f64") + "_channels_" +
-           std::to_string(kernels_.max_points) + "x" + std::to_string(kernels_.max_vectors * kernels_.lanes) +
-           "_" + convnative::name(kernels_.isa);
+           std::to_string(kernels_.tiles(vectors).max_points) + "x" +
+           std::to_string(vectors * kernels_.lanes) + "_" + convnative::name(kernels_.isa);
   }
   std::size_t packed_weight_bytes() const override { return static_cast<std::size_t>(weights_) * sizeof(T); }
   std::size_t workspace_bytes() const override { return thread_bytes_ * static_cast<std::size_t>(threads_); }
@@ -274,14 +280,14 @@ class DirectChannels final : public ConvAlgorithm {
     bool in_place;
     std::int64_t depth;
     EvenSplit panels;  // vectors of output channels
-    ChannelsBlocks blocks;
+    ChannelsBlocks<T> blocks;
     std::int64_t group_weights;
     std::int64_t weights_first = 0;
     // Elements of what is read, from point to point, row to row, slice to slice and channel to channel.
     std::int64_t row_step, column_step, pitch, plane, channel_stride;
     std::int64_t chunk_rows;
     std::int64_t lanes, max_vectors;
-    std::vector<std::ptrdiff_t> taps;
+    std::vector<std::int32_t> offsets;  // of each step
 
     Part(const ChannelsProduct& p, const DirectChannels& d)
         : product(p),
@@ -291,8 +297,7 @@ class DirectChannels final : public ConvAlgorithm {
           in_place(reads_in_place(s)),
           depth(s.in_channels_per_group() * s.taps()),
           panels(ceil_div(s.out_channels_per_group(), d.kernels_.lanes), d.kernels_.max_vectors),
-          blocks(s, product.step[2] > 1, panels.total, d.kernels_.lanes, sizeof(T), d.kernels_.max_points,
-                 d.kernels_.max_vectors, d.threads_),
+          blocks(s, product.step[2] > 1, d.kernels_, d.threads_),
           group_weights(panels.total * d.kernels_.lanes * depth),
           row_step(in_place ? s.stride[1] : point_step(s, 1)),
           column_step(in_place ? s.stride[2] : point_step(s, 2)),
@@ -305,11 +310,15 @@ class DirectChannels final : public ConvAlgorithm {
       const auto place = [&](std::size_t axis, std::int64_t tap) {
         return product.reversed ? s.kernel[axis] - 1 - tap : tap;
       };
-      for (std::int64_t t = 0; t < s.kernel[0]; ++t)
-        for (std::int64_t i = 0; i < s.kernel[1]; ++i)
-          for (std::int64_t j = 0; j < s.kernel[2]; ++j)
-            taps.push_back(place(0, t) * (in_place ? s.dilation[0] : 1) * plane +
-                           place(1, i) * s.dilation[1] * pitch + place(2, j) * s.dilation[2]);
+      offsets.reserve(static_cast<std::size_t>(depth + channels_ahead));
+      for (std::int64_t c = 0; c < s.in_channels_per_group(); ++c)
+        for (std::int64_t t = 0; t < s.kernel[0]; ++t)
+          for (std::int64_t i = 0; i < s.kernel[1]; ++i)
+            for (std::int64_t j = 0; j < s.kernel[2]; ++j)
+              offsets.push_back(static_cast<std::int32_t>(
+                  c * channel_stride + place(0, t) * (in_place ? s.dilation[0] : 1) * plane +
+                  place(1, i) * s.dilation[1] * pitch + place(2, j) * s.dilation[2]));
+      offsets.resize(static_cast<std::size_t>(depth + channels_ahead), offsets.back());
     }
 
     std::int64_t tasks() const {
@@ -357,7 +366,7 @@ class DirectChannels final : public ConvAlgorithm {
   void run_task(const Part& part, std::int64_t task, const ConvArrays& arrays, const T* packed,
                 char* memory) const {
     const ConvShape& s = part.s;
-    const ChannelsBlocks& b = part.blocks;
+    const ChannelsBlocks<T>& b = part.blocks;
     const std::int64_t channel_part = task % b.channel_parts;
     task /= b.channel_parts;
     const std::int64_t column_part = task % b.column_parts, row_part = task / b.column_parts % b.row_parts;
@@ -385,24 +394,23 @@ class DirectChannels final : public ConvAlgorithm {
     }
 
     const std::int64_t lanes = kernels_.lanes, outputs = s.out_channels_per_group();
-    const EvenSplit tiles(columns, kernels_.max_points);
     const std::int64_t last_panel = (channel_part + 1) * part.panels.parts / b.channel_parts;
     for (std::int64_t panel = channel_part * part.panels.parts / b.channel_parts; panel < last_panel;
          ++panel) {
       const std::int64_t first = part.panels.begin(panel) * lanes;
       const std::int64_t vectors = part.panels.end(panel) - part.panels.begin(panel);
+      const ChannelsTileRow<T>& tile_row = kernels_.tiles(vectors);
+      const EvenSplit tiles(columns, tile_row.max_points);
       const std::int64_t channel = group * outputs + first;
       const std::int64_t channels = std::min(outputs - first, vectors * lanes);
-      alignas(cache_line_bytes) std::array<T, 32> start{};
+      alignas(cache_line_bytes) std::array<T, 48> start{};
       if (arrays.bias != nullptr)
         std::copy_n(static_cast<const T*>(arrays.bias) + channel, channels, start.data());
       ChannelsTile<T> tile{source,
-                           part.channel_stride,
+                           part.offsets.data(),
+                           part.depth,
                            part.column_step,
                            0,
-                           s.in_channels_per_group(),
-                           part.taps.data(),
-                           s.taps(),
                            packed + group * part.group_weights + first * part.depth,
                            start.data(),
                            sums};
@@ -414,11 +422,11 @@ class DirectChannels final : public ConvAlgorithm {
         tile.sums = sums;
         const auto run = [&](std::int64_t i, std::int64_t first_point, std::int64_t points) {
           tile.source = source + i * part.row_step * part.pitch + first_point * part.column_step;
-          kernels_.run(points, vectors, tile);
+          tile_row.run[points - 1](tile);
           tile.sums += points * vectors * lanes;
         };
         std::int64_t i = y;
-        if (2 * columns <= kernels_.max_points) {
+        if (2 * columns <= tile_row.max_points) {
           tile.second_half = part.row_step * part.pitch;
           for (; i + 1 < y + count; i += 2) run(i, 0, 2 * columns);
         }
@@ -472,9 +480,7 @@ double channels_cycles(const ConvProblem& problem) {
        forward ? std::vector{forward_product(problem.shape)} : grad_input_products(problem.shape)) {
     const ConvShape s = flattened(product);
     const std::int64_t vectors = ceil_div(s.out_channels_per_group(), kernels.lanes);
-    cycles += ChannelsBlocks(s, product.step[2] > 1, vectors, kernels.lanes, sizeof(T), kernels.max_points,
-                             kernels.max_vectors, 1)
-                  .cycles;
+    cycles += ChannelsBlocks<T>(s, product.step[2] > 1, kernels, 1).cycles;
     if (!problem.prepacked)
       cycles += static_cast<double>(s.groups * vectors * s.in_channels_per_group() * s.taps()) * 10;
   }

@@ -15,9 +15,14 @@ namespace {
 
 constexpr Isa level = Isa::CONVNATIVE_ISA;
 
-// Accumulators, a step's weights and one element fill the register file: 32 of AVX-512, else 16.
-constexpr int max_points = level == Isa::avx512 ? 14 : 6;
-constexpr int max_vectors = 2;
+// Accumulators, a step's weights and one element fill the register file: 32 of AVX-512, else 16. One vector
+// alone waits for the broadcasts.
+constexpr int max_vectors = level == Isa::avx512 ? 3 : 2;
+constexpr int max_points(int vectors) {
+  constexpr int of_32_registers[] = {14, 14, 9};
+  constexpr int of_16_registers[] = {12, 6};
+  return level == Isa::avx512 ? of_32_registers[vectors - 1] : of_16_registers[vectors - 1];
+}
 
 template <class T, int Points, int Vectors>
 void channels_tile(const ChannelsTile<T>& tile) {
@@ -25,7 +30,7 @@ void channels_tile(const ChannelsTile<T>& tile) {
   using Reg = typename V::Reg;
   constexpr int half = (Points + 1) / 2;
   Reg acc[Points][Vectors];
-#pragma GCC unroll 2
+#pragma GCC unroll 3
   for (int v = 0; v < Vectors; ++v) {
     const Reg start = V::load(tile.start + v * V::lanes);
 #pragma GCC unroll 16
@@ -33,27 +38,29 @@ void channels_tile(const ChannelsTile<T>& tile) {
   }
   const std::ptrdiff_t stride = tile.point_stride, second_half = tile.second_half;
   const T* weight = tile.weight;
-  const T* channel = tile.source;
-  for (std::int64_t c = tile.channels; c > 0; --c, channel += tile.channel_stride)
-    for (std::int64_t t = 0; t < tile.tap_count; ++t) {
-      const T* const first = channel + tile.taps[t];
-      Reg factor[Vectors];
-#pragma GCC unroll 2
-      for (int v = 0; v < Vectors; ++v) factor[v] = V::load(weight + v * V::lanes);
-      const T* x = first;
-#pragma GCC unroll 16
-      for (int i = 0; i < Points; ++i) {
-        if (i == half) x = first + second_half;
-        const Reg element = V::broadcast(*x);
-#pragma GCC unroll 2
-        for (int v = 0; v < Vectors; ++v) acc[i][v] = V::fma(element, factor[v], acc[i][v]);
-        x += stride;
-      }
-      weight += Vectors * V::lanes;
+  const std::int32_t* offset = tile.offsets;
+  for (std::int64_t p = tile.steps; p > 0; --p, ++offset, weight += Vectors * V::lanes) {
+    const T* const first = tile.source + *offset;
+    __builtin_prefetch(tile.source + offset[channels_ahead]);
+    Reg factor[Vectors];
+#pragma GCC unroll 3
+    for (int v = 0; v < Vectors; ++v) {
+      __builtin_prefetch(weight + (channels_ahead * Vectors + v) * V::lanes);
+      factor[v] = V::load(weight + v * V::lanes);
     }
+    const T* x = first;
+#pragma GCC unroll 16
+    for (int i = 0; i < Points; ++i) {
+      if (i == half) x = first + second_half;
+      const Reg element = V::broadcast(*x);
+#pragma GCC unroll 3
+      for (int v = 0; v < Vectors; ++v) acc[i][v] = V::fma(element, factor[v], acc[i][v]);
+      x += stride;
+    }
+  }
 #pragma GCC unroll 16
   for (int i = 0; i < Points; ++i)
-#pragma GCC unroll 2
+#pragma GCC unroll 3
     for (int v = 0; v < Vectors; ++v) V::store(tile.sums + (i * Vectors + v) * V::lanes, acc[i][v]);
 }
 
@@ -102,23 +109,28 @@ void store(const ChannelsStore<T>& s) {
   }
 }
 
+template <class T, int Vectors, class Indices>
+struct TileRow;
+
+template <class T, int Vectors, int... Index>
+struct TileRow<T, Vectors, std::integer_sequence<int, Index...>> {
+  static constexpr void (*run[])(const ChannelsTile<T>&) = {channels_tile<T, Index + 1, Vectors>...};
+};
+
 template <class T, class Indices>
 struct TileTable;
 
 template <class T, int... Index>
 struct TileTable<T, std::integer_sequence<int, Index...>> {
-  static constexpr void (*run[])(const ChannelsTile<T>&) = {
-      channels_tile<T, Index / max_vectors + 1, Index % max_vectors + 1>...};
+  static constexpr ChannelsTileRow<T> rows[] = {
+      {max_points(Index + 1),
+       TileRow<T, Index + 1, std::make_integer_sequence<int, max_points(Index + 1)>>::run}...};
 };
 
 template <class T>
-constexpr ChannelsKernels<T> kernels{
-    level,
-    Vec<T>::lanes,
-    max_points,
-    max_vectors,
-    TileTable<T, std::make_integer_sequence<int, max_points * max_vectors>>::run,
-    store<T>};
+constexpr ChannelsKernels<T> kernels{level, Vec<T>::lanes, max_vectors,
+                                     TileTable<T, std::make_integer_sequence<int, max_vectors>>::rows,
+                                     store<T>};
 
 }  // namespace
 

@@ -1,19 +1,20 @@
 // The kernel table of the direct convolution with output channels in the lanes: what the driver calls and the
 // ISA sources provide.
 //
-// A tile is some neighbouring points of one row of outputs, or of two rows, times one or two vectors of output
-// channels. For each (channel, tap) the vectors of weights are loaded once and the elements of the input that the
-// points read are broadcast from where they lie:
+// A tile is some neighbouring points of one row of outputs, or of two rows, times a few vectors of output channels.
+// For each (channel, tap) the vectors of weights are loaded once and the elements of the input that the points
+// read are broadcast from where they lie:
 //
-//   sums[point][out channel] = start[out channel] + sum over (channel, tap) of
-//       weight[(channel, tap)][out channel] * source[channel * channel_stride + taps[tap] + place of the point]
+//   sums[point][out channel] = start[out channel] + sum over steps, that is pairs (channel, tap), of
+//                              weight[step][out channel] * source[offsets[step] + place of the point]
 //
 // The points of the first half, of (points + 1) / 2, lie point_stride apart from 0 on, the others from
 // second_half on.
 //
 // Broadcasts need neither alignment nor neighbours, so that every stride and dilation is read without packing,
-// and tiles end where rows do. 14 x 2 vectors leave 4 of the 32 registers of AVX-512 for weights and elements;
-// a step's 28 multiply-adds take 14 cycles, its 16 loads 8.
+// and tiles end where rows do. 9 points x 3 vectors leave 5 of the 32 registers of AVX-512 for weights and
+// elements; a step's 27 multiply-adds take 13.5 cycles, its 12 loads 6. Weights come from L2 and elements from
+// places that no hardware foresees: both are fetched some steps ahead.
 //
 // * Each sum is one chain of fused multiply-adds in the order of (channel, tap), starting from `start`.
 // * No alignment is required; weights on cache lines are fastest.
@@ -26,14 +27,16 @@
 
 namespace convnative {
 
+// So many steps ahead a tile's kernel fetches what it reads.
+inline constexpr int channels_ahead = 8;
+
 template <class T>
 struct ChannelsTile {
   const T* source;
-  std::ptrdiff_t channel_stride, point_stride, second_half;
-  std::int64_t channels;
-  const std::ptrdiff_t* taps;
-  std::int64_t tap_count;
-  const T* weight;  // [(channel, tap)][vectors * lanes]
+  const std::int32_t* offsets;  // of each step, and channels_ahead more
+  std::int64_t steps;
+  std::ptrdiff_t point_stride, second_half;
+  const T* weight;  // [step][vectors * lanes]
   const T* start;   // vectors * lanes
   T* sums;          // [point][vectors * lanes]
 };
@@ -49,17 +52,22 @@ struct ChannelsStore {
   std::ptrdiff_t plane, step;
 };
 
+// The tiles of a number of vectors: of any number of points up to max_points.
+template <class T>
+struct ChannelsTileRow {
+  int max_points;
+  void (*const* run)(const ChannelsTile<T>&);  // [points - 1]
+};
+
 template <class T>
 struct ChannelsKernels {
   Isa isa;
   int lanes;
-  int max_points, max_vectors;
-  void (*const* table)(const ChannelsTile<T>&);  // [(points - 1) * max_vectors + vectors - 1]
+  int max_vectors;
+  const ChannelsTileRow<T>* table;  // [vectors - 1]
   void (*store)(const ChannelsStore<T>&);
 
-  void run(std::int64_t points, std::int64_t vectors, const ChannelsTile<T>& tile) const {
-    table[(points - 1) * max_vectors + vectors - 1](tile);
-  }
+  const ChannelsTileRow<T>& tiles(std::int64_t vectors) const { return table[vectors - 1]; }
 };
 
 template <class T>

@@ -422,8 +422,10 @@ double cycles(const ConvProblem& problem, const WinogradKernels<float>& kernels)
                                            : weights * (bytes <= static_cast<double>(nominal_l2_bytes) ? 7
                                                         : kept                                         ? 14
                                                                                                        : 100);
+  // The first block finds a large U far away.
+  const double fetching = bytes > 8 * double{nominal_l2_bytes} ? bytes / 10 : 0;
   return static_cast<double>(p.groups) *
-         (blocks * task_cycles(p, kernels, gemm, tiles / blocks, out_vectors) + packing);
+         (blocks * task_cycles(p, kernels, gemm, tiles / blocks, out_vectors) + packing + fetching);
 }
 
 constexpr const char* slower =
