@@ -251,6 +251,8 @@ def test_it_says_why_another_is_chosen(input_shape, weight_shape, groups, reason
         ("forward", (8, 512, 7, 7), (512, 512, 3, 3), 1, 1, 1),
         ("grad_input", (1, 128, 56, 56), (128, 128, 3, 3), 2, 1, 1),
         ("grad_input", (1, 1024, 14, 14), (256, 1024, 1, 1), 1, 0, 1),
+        ("grad_weight", (1, 64, 56, 56), (256, 64, 1, 1), 1, 0, 1),
+        ("grad_weight", (1, 3, 224, 224), (64, 3, 7, 7), 2, 3, 1),
     ],
 )
 def test_the_choice_for_long_sums(operation, input_shape, weight_shape, stride, padding, dilation):
@@ -268,3 +270,30 @@ def test_channels_say_where_they_do_not_apply():
     ]:
         with pytest.raises(ValueError, match=f"direct_channels does not apply.*{reason}"):
             explain(*shapes, *geometry, operation="grad_input", algorithm="direct_channels")
+
+
+def test_the_gradient_in_the_weights_is_cut_by_the_shape_alone(dtype):
+    """Blocks and parts of the points round differently: neither threads nor levels may change them."""
+    cases = [
+        case_2d(3, (3, 40), 45, 7, 2, 3),  # few weights: several parts
+        case_2d(20, (9, 33), 7, 3, 1, 1),  # several images in a block
+        case_2d(2, (70, 20), (5, 700), (1, 3), 1, (0, 1)),  # several blocks of columns
+        case_2d(2, (20, 50), 30, 1),  # in place
+    ]
+    levels = [level for level in _core.available_isas() if level != "baseline"]
+    for case in cases:
+        x, w, _ = float_data(case, dtype)
+        g = floats(generator(case, "grad_output"), case.output.shape, dtype)
+        arguments = case.axes, g, x, w.shape, *case.geometry
+        results = []
+        for level in levels:
+            _core.set_isa(level)
+            for threads in (1, 2, 3, 7):
+                _core.set_num_threads(threads)
+                results.append(_core.conv_grad_weight(*arguments, algorithm="direct_channels"))
+        for other in results[1:]:
+            assert_same_bits(other, results[0], case)
+        if results:
+            expected = reference.conv_grad_weight(g, x, w.shape, *case.geometry)
+            bound = 4 * np.finfo(dtype).eps * np.sqrt(g.size)
+            assert np.abs(results[0] - expected).max() <= bound * np.abs(expected).max()

@@ -17,6 +17,8 @@ constexpr const char* direct_strip_reason =
 constexpr const char* direct_channels_reason =
     "direct with output channels in the lanes: long sums over an input that is read where it lies or copied "
     "once";
+constexpr const char* direct_channels_sums_reason =
+    "direct with output channels in the lanes: sums over points, for which no patches are packed";
 constexpr const char* depthwise_reason =
     "depthwise: planes are correlated where they lie, each source row loaded once for all taps of a column";
 constexpr const char* depthwise_sums_reason =
@@ -58,6 +60,8 @@ constexpr ConvAlgorithmEntry entries[] = {
      winograd_4x4_grad_weight_why_slower, make_winograd_4x4_grad_weight},
     {"winograd_2x2", grad_weight, winograd_2x2_reason, false, winograd_why_not,
      winograd_2x2_grad_weight_why_slower, make_winograd_2x2_grad_weight},
+    {"direct_channels", grad_weight, direct_channels_sums_reason, true, direct_channels_grad_weight_why_not,
+     direct_channels_grad_weight_why_slower, make_direct_channels_grad_weight},
     {"im2col_gemm", grad_weight, im2col_reason, true, never, never, make_im2col_gemm_grad_weight},
     {"reference", grad_weight, reference_reason, true, never, never, make_reference},
 };

@@ -65,8 +65,13 @@ const char* direct_channels_why_not(const ConvProblem&);
 const char* direct_channels_why_slower(const ConvProblem&);
 double direct_channels_cycles(const ConvProblem&);
 std::shared_ptr<const ConvAlgorithm> make_direct_channels(const ConvProblem&);
-// Of the implicit im2col product on one core, roughly.
+const char* direct_channels_grad_weight_why_not(const ConvProblem&);
+const char* direct_channels_grad_weight_why_slower(const ConvProblem&);
+double direct_channels_grad_weight_cycles(const ConvProblem&);
+std::shared_ptr<const ConvAlgorithm> make_direct_channels_grad_weight(const ConvProblem&);
+// Of the implicit im2col products on one core, roughly.
 double im2col_gemm_cycles(const ConvProblem&);
+double im2col_gemm_grad_weight_cycles(const ConvProblem&);
 const char* depthwise_why_not(const ConvProblem&);
 const char* depthwise_why_slower(const ConvProblem&);
 std::shared_ptr<const ConvAlgorithm> make_depthwise(const ConvProblem&);

@@ -158,11 +158,6 @@ double smallest_block_elements(const ConvShape& s) {
          (1 + static_cast<double>(s.kernel[2] - 1) * static_cast<double>(s.dilation[2]));
 }
 
-// Cycles of a step of the kernel: bound by the multiply-adds, their latency or the loads.
-double step_cycles(double points, double vectors) {
-  return std::max({points * vectors / 2, 4.0, (points + vectors + 1) / 1.4}) * 1.04;
-}
-
 template <class T>
 ChannelsBlocks<T>::ChannelsBlocks(const ConvShape& s, bool scattered, const ChannelsKernels<T>& kernels,
                                   int threads) {
@@ -191,9 +186,10 @@ ChannelsBlocks<T>::ChannelsBlocks(const ConvShape& s, bool scattered, const Chan
   const bool copies = !reads_in_place(s);
   const double storing = scattered ? 32 : 20;
   const EvenSplit points(columns, max_points);
-  const double row_step = static_cast<double>(points.parts) *
-                          step_cycles(static_cast<double>(columns) / static_cast<double>(points.parts),
-                                      static_cast<double>(vectors) / static_cast<double>(channel_tiles));
+  const double row_step =
+      static_cast<double>(points.parts) *
+      channels_step_cycles(static_cast<double>(columns) / static_cast<double>(points.parts),
+                           static_cast<double>(vectors) / static_cast<double>(channel_tiles));
   cycles = std::numeric_limits<double>::infinity();
   for (std::int64_t c = 1; c <= std::min<std::int64_t>(channel_tiles, 4 * threads); c *= 2)
     for (std::int64_t r = fewest_row_parts;
@@ -388,7 +384,7 @@ class DirectChannels final : public ConvAlgorithm {
       StripSource<T>(s, part.rows, part.columns, strips_)
           .fill({image, group, depth, row * part.row_step, (rows - 1) * part.row_step + 1 + part.rows.ahead,
                  column * part.column_step, (columns - 1) * part.column_step + 1 + part.columns.ahead,
-                 part.pitch, part.plane},
+                 part.pitch, part.plane, 0, s.in_channels_per_group()},
                 source, strip);
       source = strip;
     }

@@ -169,7 +169,8 @@ class DirectStrip final : public ConvAlgorithm {
                    const StripAxis &rows = layout_.rows, &columns = layout_.columns;
                    StripSource<T>(s_, rows, columns, kernels_)
                        .fill({block.image, block.group, block.depth, block.row, block.rows + rows.ahead,
-                              block.column, block.columns + columns.ahead, layout_.pitch, layout_.plane},
+                              block.column, block.columns + columns.ahead, layout_.pitch, layout_.plane, 0,
+                              s_.in_channels_per_group()},
                              source, block.strip);
                    if (tall_ == nullptr) cut_points(block);
                    convolve_block(block, weight, arrays);

@@ -13,6 +13,7 @@
 //
 // Points run on from image to image. Each element is one chain over images and points in ascending order.
 #include <algorithm>
+#include <cmath>
 #include <memory>
 #include <string>
 
@@ -188,7 +189,29 @@ class Im2colGemmGradWeight final : public ConvAlgorithm {
   Im2colLattice lattice_;
 };
 
+// Fitted to measurements with AVX-512, and the same on any level, like the choice that follows from it. Nothing here
+// may depend on the number of threads, which must not change results.
+template <class T>
+double cycles_of(const ConvProblem& problem) {
+  const ConvShape& s = problem.shape;
+  const std::int64_t lanes = gemm_kernels<T>(Isa::avx512).lanes;
+  const auto rows = static_cast<double>(s.in_channels_per_group() * s.taps());
+  const auto channels = static_cast<double>(ceil_div(s.out_channels_per_group(), lanes));
+  const auto points = static_cast<double>(s.batch * s.output_plane());
+  const double pieces =
+      1 + static_cast<double>(lanes - 1) / static_cast<double>(std::max<std::int64_t>(s.output[2], 1));
+  const double packing = points / static_cast<double>(lanes) * rows * pieces * (s.stride[2] > 1 ? 11 : 2.5);
+  const double transposing = points * channels * 5 * std::ceil(rows / static_cast<double>(block_rows));
+  const double products = points * rows * channels / 2 * (channels > 2 ? 1.2 : channels > 1 ? 1.35 : 1.8);
+  return static_cast<double>(s.groups) * (packing + transposing + products) +
+         static_cast<double>(s.weight_size()) * 4;
+}
+
 }  // namespace
+
+double im2col_gemm_grad_weight_cycles(const ConvProblem& problem) {
+  return problem.dtype == DType::float32 ? cycles_of<float>(problem) : cycles_of<double>(problem);
+}
 
 std::shared_ptr<const ConvAlgorithm> make_im2col_gemm_grad_weight(const ConvProblem& problem) {
   if (problem.dtype == DType::float32) return std::make_shared<Im2colGemmGradWeight<float>>(problem);

@@ -4,8 +4,10 @@ namespace convnative {
 
 template <class T>
 void StripSource<T>::fill(const StripPlace& place, const T* input, T* strip) const {
-  const std::int64_t channels = s_.in_channels_per_group(), plane = s_.input[1] * s_.input[2];
-  const T* const first = input + (place.image * s_.groups + place.group) * channels * s_.input[0] * plane;
+  const std::int64_t plane = s_.input[1] * s_.input[2];
+  const std::int64_t channel =
+      (place.image * s_.groups + place.group) * s_.in_channels_per_group() + place.first_channel;
+  const T* const first = input + channel * s_.input[0] * plane;
   for (std::int64_t p = 0; p < rows_.phases; ++p)
     for (std::int64_t q = 0; q < columns_.phases; ++q) {
       const PhasePart part{rows_.at(p, place.row),
@@ -17,7 +19,7 @@ void StripSource<T>::fill(const StripPlace& place, const T* input, T* strip) con
                            columns_.before(q, 0, place.column, place.columns),
                            columns_.before(q, columns_.input, place.column, place.columns),
                            place.pitch};
-      for (std::int64_t c = 0; c < channels; ++c)
+      for (std::int64_t c = 0; c < place.channels; ++c)
         for (std::int64_t t = 0; t < s_.kernel[0]; ++t, strip += place.plane) {
           std::int64_t z = place.depth * s_.stride[0] + t * s_.dilation[0] - s_.pad_before[0];
           if (s_.pads_with_input()) z = repeated_element(s_.padding_mode, z, s_.input[0]);

@@ -54,7 +54,8 @@ struct StripPlace {
   std::int64_t depth;  // of the output
   std::int64_t row, rows;
   std::int64_t column, columns;
-  std::int64_t pitch, plane;  // of the strip: elements from row to row and from slice to slice
+  std::int64_t pitch, plane;             // of the strip: elements from row to row and from slice to slice
+  std::int64_t first_channel, channels;  // of the group
 };
 
 // Fills strips [row phase][column phase][channel, depth tap][row][column] of the inputs of one convolution.

@@ -446,6 +446,12 @@ double winograd_direct_cycles(const ConvProblem& problem) {
   const double im2col = 1.05 * products * (1 + 6 / static_cast<double>(p.out_channels)) *
                         (grad_weight ? 1 + 50 / static_cast<double>(points) : 1);
   double direct = im2col;
+  if (grad_weight && direct_channels_grad_weight_why_not(problem) == nullptr) {
+    // That model reckons with AVX-512.
+    const double slower = static_cast<double>(gemm_kernels<float>(Isa::avx512).lanes) /
+                          static_cast<double>(gemm_kernels<float>(problem.isa).lanes);
+    direct = std::min(direct, slower * direct_channels_grad_weight_cycles(problem));
+  }
   if (grad_weight) return direct;
   if (direct_strip_why_not(problem) == nullptr) direct = std::min(direct, direct_strip_cycles(problem));
   if (direct_channels_why_not(problem) == nullptr) direct = std::min(direct, direct_channels_cycles(problem));
