@@ -29,7 +29,7 @@ from .serialization import load, save
 from .summary import count_parameters, summary
 
 if TYPE_CHECKING:
-    from . import filters, shapes
+    from . import filters, models, shapes
 
     __version__: str
 
@@ -46,6 +46,7 @@ __all__ = [
     "isa",
     "load",
     "manual_seed",
+    "models",
     "nn",
     "optim",
     "precision",
@@ -62,7 +63,7 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     # What not every program needs is imported when it is first asked for.
-    if name in ("filters", "shapes"):
+    if name in ("filters", "models", "shapes"):
         from importlib import import_module
 
         return import_module(f".{name}", __name__)
