@@ -4,12 +4,11 @@ import numpy as np
 import pytest
 
 import convnative as cn
+import reference
 from convnative import functional as F
 from convnative import init, models, nn
 from convnative.cli._architectures import ARCHITECTURES
 from convnative.summary import summary
-
-import reference
 
 # Parameters, and arrays in the state_dict of torchvision's (a batch norm has three buffers).
 PUBLISHED = {

@@ -29,7 +29,7 @@ from .serialization import load, save
 from .summary import count_parameters, summary
 
 if TYPE_CHECKING:
-    from . import filters, models, shapes
+    from . import filters, models, plot, shapes
 
     __version__: str
 
@@ -49,6 +49,7 @@ __all__ = [
     "models",
     "nn",
     "optim",
+    "plot",
     "precision",
     "save",
     "set_isa",
@@ -63,7 +64,7 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     # What not every program needs is imported when it is first asked for.
-    if name in ("filters", "models", "shapes"):
+    if name in ("filters", "models", "plot", "shapes"):
         from importlib import import_module
 
         return import_module(f".{name}", __name__)

@@ -88,38 +88,6 @@ def _draw_kernel(axes: Any, kernel: Array) -> None:
             axes.text(column, row, text.replace("-", "\N{MINUS SIGN}"), ha="center", va="center", fontsize=8)
 
 
-def first_layer_kernels(path: Path, weight: Array) -> Path:
-    """Draw the kernels of a first layer with one input channel.
-
-    Parameters
-    ----------
-    path : Path
-        The file to write.
-    weight : ndarray, shape (K, 1, R, S)
-        The weight of the layer.
-
-    Returns
-    -------
-    Path
-        The file.
-    """
-    kernels = weight[:, 0]
-    limit = float(np.abs(kernels).max())
-    columns = 8
-    rows = math.ceil(len(kernels) / columns)
-    with require("matplotlib").rc_context(_STYLE):
-        figure = _figure(1.25 * columns + 0.9, 1.45 * rows + 0.4)
-        grid = figure.subplots(rows, columns, squeeze=False)
-        figure.suptitle(f"The {len(kernels)} kernels that the first layer has learned")
-        for axes in grid.ravel():
-            _hide_axes(axes)
-        for index, (axes, kernel) in enumerate(zip(grid.ravel(), kernels, strict=False)):
-            drawn = axes.imshow(kernel, cmap="RdBu", vmin=-limit, vmax=limit)
-            axes.set_title(str(index), fontsize=9, pad=2)
-        figure.colorbar(drawn, ax=grid, label="weight", fraction=0.02, pad=0.02)
-        return _save(figure, path)
-
-
 def feature_maps(path: Path, image: Array, label: int, layers: Sequence[tuple[str, Array]]) -> Path:
     """Draw an image and what each of some layers makes of it.
 
