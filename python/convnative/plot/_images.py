@@ -97,6 +97,7 @@ def kernels(
             decimals = _decimals(image)
             for (row, column), value in np.ndenumerate(image):
                 colour = text_on(drawn.cmap(drawn.norm(value)))
+                value = round(value, decimals) + 0.0  # no negative zero
                 text = f"{value:.{decimals}f}".replace("-", "\N{MINUS SIGN}")
                 axes.text(column, row, text, ha="center", va="center", fontsize=8, color=colour)
     figure.colorbar(drawn, ax=grid, fraction=0.05, pad=0.03, label="weight")
