@@ -182,7 +182,7 @@ def check(browser, image, kernel, row, column):
     around = np.pad(image.astype(float), ((above, above), (left, left)), mode="edge")
     window = around[row : row + kernel.shape[0], column : column + kernel.shape[1]]
     assert np.array_equal(table(browser, "window"), window)
-    np.testing.assert_allclose(table(browser, "kernel"), kernel, rtol=6e-4)
+    np.testing.assert_allclose(table(browser, "kernel"), kernel, rtol=6e-3)  # small ones with 3 digits
     np.testing.assert_allclose(table(browser, "products"), window * kernel, rtol=6e-4)
 
 
