@@ -6,6 +6,7 @@ import io
 import json
 import os
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -82,6 +83,14 @@ def test_default_size_and_place(photograph, tmp_path, monkeypatch, capsys):
     assert "160 x 128 pixels: large-explore.html" in capsys.readouterr().out
     assert pixels_of(tmp_path / "large-explore.html").shape == (128, 160)
     assert (tmp_path / "large-explore.html").stat().st_size < 60_000
+
+
+def test_a_real_photograph(tmp_path):
+    datasets = pytest.importorskip("sklearn.datasets")
+    photograph = Path(datasets.__file__).parent / "images" / "flower.jpg"
+    page = tmp_path / "page.html"
+    assert main(["explore", str(photograph), "-o", str(page)]) == 0
+    assert pixels_of(page).shape == (107, 160)
 
 
 def one_error(arguments, capsys):

@@ -149,6 +149,20 @@ def test_architecture_has_every_shape_and_count(name):
         assert {"34,944", "614,656"} <= set(written)
 
 
+def test_branches_stand_one_after_the_other():
+    class Branches(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.narrow, self.wide = nn.Conv1d(3, 8, 3), nn.Conv1d(3, 8, 5)
+
+        def forward(self, x):
+            return np.concatenate([F.global_max_pool(layer(x)) for layer in (self.narrow, self.wide)], axis=1)
+
+    figure = plot.architecture(cn.summary(Branches(), (1, 3, 20)))
+    drawn(figure)
+    assert texts(figure.axes[0]).count("8 × 1") == 2
+
+
 def test_training_curve():
     figure = plot.training_curve(
         loss=[2.3, 0.9, 0.4], accuracy={"training": [0.3, 0.8], "held out": [0.2, 0.7]}

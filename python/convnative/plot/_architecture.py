@@ -46,6 +46,7 @@ def _blocks(table: Summary) -> list[_Block]:
         follows = (
             previous is not None
             and not layer.macs
+            and layer.kind != blocks[-1].kinds[-1]  # the pools of branches, one after the other
             and layer.output_shape == previous.output_shape
             and layer.receptive_field == previous.receptive_field
         )

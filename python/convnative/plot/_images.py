@@ -35,7 +35,8 @@ def kernels(
     Parameters
     ----------
     weight : array_like, shape (R, S), (K, R, S) or (K, C, R, S)
-        One kernel, several, or the weight of a `Conv2d` layer: then K rows of C images.
+        One kernel, several, or the weight of a `Conv2d` layer: then K rows of C images. The weight of a
+        `Conv1d` layer, (K, C, L), is K images of C rows.
     names : sequence of str, optional
         A title for each kernel; of a weight with several input channels, for each of the K rows.
     columns : int, default 8
