@@ -22,8 +22,8 @@ from convnative import filters, nn
 from convnative import functional as F
 
 KERNELS = {
-    "sobel": filters.sobel_horizontal(),
-    "gaussian": filters.binomial(5),
+    "sobel": filters.kernel("sobel-horizontal"),
+    "gaussian": filters.kernel("binomial5"),
 }
 
 

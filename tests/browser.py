@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 import subprocess
+import threading
 import urllib.error
 import urllib.request
 
@@ -33,6 +34,8 @@ class Browser:
             [DRIVER, "--port=0"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
         )
         self._session = None
+        watchdog = threading.Timer(60, self._driver.kill)  # a driver that says nothing would be read for ever
+        watchdog.start()
         try:
             for line in self._driver.stdout:
                 if match := re.search(r"started successfully on port (\d+)", line):
@@ -47,6 +50,8 @@ class Browser:
         except BaseException:
             self.close()
             raise
+        finally:
+            watchdog.cancel()
 
     def close(self):
         try:

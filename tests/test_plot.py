@@ -42,7 +42,7 @@ def drawn(figure):
 
 
 def test_kernels_shows_the_numbers():
-    figure = plot.kernels(filters.sobel_horizontal())
+    figure = plot.kernels(filters.kernel("sobel-horizontal"))
     assert texts(figure.axes[0]) == ["−1", "0", "1", "−2", "0", "2", "−1", "0", "1"]
     pixels = drawn(figure)
     colours = {tuple(colour) for colour in pixels.reshape(-1, 3)}

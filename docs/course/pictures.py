@@ -40,7 +40,7 @@ def image_kernels():
 
 def learning():
     example = runpy.run_path(str(HERE.parents[1] / "examples" / "learn_filter.py"))
-    kernel = filters.sobel_horizontal()
+    kernel = filters.kernel("sobel-horizontal")
     shown, _, _ = example["learn"](kernel, 600, np.random.default_rng(0))
     return plot.kernels(np.stack(list(shown.values())), names=list(shown))
 

@@ -6,7 +6,7 @@ Every function returns a `matplotlib.figure.Figure` that belongs to no window: a
 
 >>> import numpy as np
 >>> from convnative import filters, plot
->>> both = np.stack([filters.sobel_horizontal(), filters.laplacian()])
+>>> both = np.stack([filters.kernel("sobel-horizontal"), filters.kernel("laplacian")])
 >>> figure = plot.kernels(both, names=["Sobel", "Laplace"])
 >>> [axes.get_title() for axes in figure.axes]
 ['Sobel', 'Laplace', '']

@@ -58,7 +58,7 @@ def kernels(
     Examples
     --------
     >>> from convnative import filters, nn
-    >>> figure = kernels(filters.sobel_horizontal())
+    >>> figure = kernels(filters.kernel("sobel-horizontal"))
     >>> sorted(text.get_text() for text in figure.axes[0].texts)
     ['0', '0', '0', '1', '1', '2', '−1', '−1', '−2']
     >>> figure = kernels(nn.Conv2d(3, 4, 5).weight, title="a first layer")
