@@ -88,6 +88,25 @@ def _draw_kernel(axes: Any, kernel: Array) -> None:
             axes.text(column, row, text.replace("-", "\N{MINUS SIGN}"), ha="center", va="center", fontsize=8)
 
 
+def first_layer_kernels(path: Path, weight: Array) -> Path:
+    """Draw the kernels of a first layer with one input channel.
+
+    Parameters
+    ----------
+    path : Path
+        The file to write.
+    weight : ndarray, shape (K, 1, R, S)
+        The weight of the layer.
+
+    Returns
+    -------
+    Path
+        The file.
+    """
+    title = f"The {len(weight)} kernels that the first layer has learned"
+    return _save(require("convnative.plot").kernels(weight, title=title), path)
+
+
 def feature_maps(path: Path, image: Array, label: int, layers: Sequence[tuple[str, Array]]) -> Path:
     """Draw an image and what each of some layers makes of it.
 

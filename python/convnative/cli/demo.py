@@ -91,10 +91,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     _filter_photograph(folder, output)
 
     output.heading("Pictures of the network")
-    kernels = folder / "kernels.png"
-    weight: Any = model[0].weight  # type: ignore[index]
-    title = f"The {len(weight)} kernels that the first layer has learned"
-    require("convnative.plot").kernels(weight, title=title).savefig(kernels)
+    kernels = _pictures.first_layer_kernels(folder / "kernels.png", model[0].weight)  # type: ignore[index]
     maps = _draw_feature_maps(folder / "feature-maps.png", model, digits)
     curve = _pictures.training_curve(folder / "training.png", history)
     for title, path in (("first-layer kernels", kernels), ("feature maps", maps), ("training curve", curve)):
