@@ -125,6 +125,9 @@ def test_errors(photograph, tmp_path, capsys):
     for content in (b"", b"not an image", photograph.read_bytes()[:200], empty):
         broken.write_bytes(content)
         assert "not a readable image" in one_error([broken], capsys)
+    content = photograph.read_bytes()
+    assert "this is the image" in one_error([photograph, "-o", photograph], capsys)
+    assert photograph.read_bytes() == content
     below_a_file = photograph / "page.html"
     assert "cannot write" in one_error([photograph, "-o", below_a_file], capsys)
 

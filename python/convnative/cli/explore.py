@@ -73,6 +73,8 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
         raise CommandError(f"kernel: expected one of {', '.join(kernels)}, received {arguments.kernel!r}")
     image = _small_and_grey(read_image(arguments.image), arguments.size)
     path = arguments.output or Path(f"{arguments.image.stem}-explore.html")
+    if path.resolve() == arguments.image.resolve():
+        raise CommandError(f"{path}: expected another file to write, this is the image")
     page = _page(arguments.image.name, image, kernels, arguments.kernel)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
