@@ -12,12 +12,13 @@ import pytest
 import convnative as cn
 from convnative import filters
 from convnative.cli import _bench_peers, _reference, bench, main
+from convnative.cli._architectures import ARCHITECTURES
 from convnative.cli._output import CommandError, require
 
 pytest.importorskip("sklearn")
 Image = pytest.importorskip("PIL.Image")
 
-COMMANDS = ["demo", "train", "filter", "summary", "bench", "info"]
+COMMANDS = ["demo", "train", "filter", "explore", "summary", "bench", "info"]
 
 
 @pytest.fixture
@@ -94,8 +95,7 @@ def test_a_terminal_gets_tables_and_a_progress_bar(monkeypatch):
 def test_help(arguments, capsys):
     assert main(arguments) == 0
     text = capsys.readouterr().out
-    if arguments != ["info", "--help"]:
-        assert "examples:" in text
+    assert "examples:\n  convnative" in text
     assert all(command in text for command in (COMMANDS if len(arguments) == 1 else arguments[:1]))
 
 
@@ -151,6 +151,16 @@ def test_filter_errors(photograph, tmp_path, capsys):
     below_a_file = path / "out.png"
     assert "cannot write" in error_of(["filter", path, "--kernel", "box", "-o", below_a_file], capsys)
     assert not out.exists()
+
+
+@pytest.mark.parametrize("name", [name for name in ARCHITECTURES if name != "digits"])
+def test_summary_of_the_published_networks(name, capsys):
+    assert main(["summary", name]) == 0
+    text = capsys.readouterr().out
+    with cn.init.skip_random():
+        count = cn.count_parameters(getattr(cn.models, name)())
+    assert f"{count.total:,} = {count.weights:,} weights + {count.biases:,} biases" in text
+    assert "Linear" in text
 
 
 def test_a_network_that_does_not_take_the_size(capsys):

@@ -29,7 +29,7 @@ from .serialization import load, save
 from .summary import count_parameters, summary
 
 if TYPE_CHECKING:
-    from . import filters, shapes
+    from . import filters, models, plot, shapes
 
     __version__: str
 
@@ -46,8 +46,10 @@ __all__ = [
     "isa",
     "load",
     "manual_seed",
+    "models",
     "nn",
     "optim",
+    "plot",
     "precision",
     "save",
     "set_isa",
@@ -62,7 +64,7 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     # What not every program needs is imported when it is first asked for.
-    if name in ("filters", "shapes"):
+    if name in ("filters", "models", "plot", "shapes"):
         from importlib import import_module
 
         return import_module(f".{name}", __name__)

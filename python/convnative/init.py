@@ -15,6 +15,8 @@ Kaiming.
 from __future__ import annotations
 
 import math
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,7 +25,7 @@ from ._checks import choice, float_dtype, integer
 from ._random import generator
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from ._typing import Array, DType, RandomSource
 
@@ -35,6 +37,7 @@ __all__ = [
     "kaiming_uniform",
     "normal",
     "ones",
+    "skip_random",
     "uniform",
     "xavier_normal",
     "xavier_uniform",
@@ -118,6 +121,37 @@ def calculate_fan(shape: Sequence[int]) -> tuple[int, int]:
     return shape[1] * positions, shape[0] * positions
 
 
+_skipping: ContextVar[bool] = ContextVar("convnative_init_skipping", default=False)
+
+
+@contextmanager
+def skip_random() -> Iterator[None]:
+    """
+    Make layers without drawing their weights, in a ``with`` block: the random functions give zeros.
+
+    For a model whose weights come from elsewhere (`Module.load_state_dict`), or of which only shapes and
+    counts are wanted. The operating system gives memory for zeros when they are first written to, so that
+    a model of any size is made at once. Other threads are not affected.
+
+    Yields
+    ------
+    None
+
+    Examples
+    --------
+    >>> from convnative import models
+    >>> with skip_random():
+    ...     model = models.vgg16()
+    >>> sum(parameter.size for parameter in model.parameters())
+    138357544
+    """
+    token = _skipping.set(True)
+    try:
+        yield
+    finally:
+        _skipping.reset(token)
+
+
 def uniform(
     shape: Sequence[int],
     a: float = 0.0,
@@ -157,8 +191,10 @@ def uniform(
     """
     if not a <= b:
         raise ValueError(f"b: expected a number >= a = {a}, received {b}")
-    dtype = float_dtype("dtype", dtype)
-    values = generator(rng).random(_shape(shape), dtype=dtype)
+    shape, dtype, source = _shape(shape), float_dtype("dtype", dtype), generator(rng)
+    if _skipping.get():
+        return np.zeros(shape, dtype)
+    values = source.random(shape, dtype=dtype)
     values *= b - a
     values += a
     return values
@@ -201,8 +237,10 @@ def normal(
     """
     if not std >= 0:
         raise ValueError(f"std: expected a number >= 0, received {std}")
-    dtype = float_dtype("dtype", dtype)
-    values = generator(rng).standard_normal(_shape(shape), dtype=dtype)
+    shape, dtype, source = _shape(shape), float_dtype("dtype", dtype), generator(rng)
+    if _skipping.get():
+        return np.zeros(shape, dtype)
+    values = source.standard_normal(shape, dtype=dtype)
     values *= std
     values += mean
     return values

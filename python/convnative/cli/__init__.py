@@ -12,18 +12,19 @@ import os
 import sys
 from collections.abc import Sequence
 
-from . import bench, demo, filter, info, summary, train
+from . import bench, demo, explore, filter, info, summary, train
 from ._output import CommandError, Output
 
 __all__ = ["main"]
 
-_COMMANDS = (demo, train, filter, summary, bench, info)
+_COMMANDS = (demo, train, filter, explore, summary, bench, info)
 
 _EXAMPLES = """\
 examples:
   convnative demo
   convnative train --epochs 20 -o digits.safetensors
   convnative filter photo.jpg --kernel sharpen --kernel edge -o filtered
+  convnative explore photo.jpg
   convnative summary vgg16 --batch 8
   convnative bench
   convnative info

@@ -103,21 +103,8 @@ def first_layer_kernels(path: Path, weight: Array) -> Path:
     Path
         The file.
     """
-    kernels = weight[:, 0]
-    limit = float(np.abs(kernels).max())
-    columns = 8
-    rows = math.ceil(len(kernels) / columns)
-    with require("matplotlib").rc_context(_STYLE):
-        figure = _figure(1.25 * columns + 0.9, 1.45 * rows + 0.4)
-        grid = figure.subplots(rows, columns, squeeze=False)
-        figure.suptitle(f"The {len(kernels)} kernels that the first layer has learned")
-        for axes in grid.ravel():
-            _hide_axes(axes)
-        for index, (axes, kernel) in enumerate(zip(grid.ravel(), kernels, strict=False)):
-            drawn = axes.imshow(kernel, cmap="RdBu", vmin=-limit, vmax=limit)
-            axes.set_title(str(index), fontsize=9, pad=2)
-        figure.colorbar(drawn, ax=grid, label="weight", fraction=0.02, pad=0.02)
-        return _save(figure, path)
+    title = f"The {len(weight)} kernels that the first layer has learned"
+    return _save(require("convnative.plot").kernels(weight, title=title), path)
 
 
 def feature_maps(path: Path, image: Array, label: int, layers: Sequence[tuple[str, Array]]) -> Path:

@@ -9,6 +9,12 @@ import convnative
 
 from ._output import Output
 
+_EXAMPLES = """\
+examples:
+  convnative info
+  CONVNATIVE_MAX_ISA=avx2 convnative info
+"""
+
 
 def add_parser(commands: Any) -> argparse.ArgumentParser:
     """Describe the command."""
@@ -16,6 +22,8 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
         "info",
         help="show versions, CPU, instruction sets, threads and precision",
         description="Show versions, CPU, instruction sets, threads and precision, for a bug report.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     return parser
 

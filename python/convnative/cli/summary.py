@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from ..init import skip_random
 from ..summary import summary
 from ._architectures import ARCHITECTURES
 from ._output import CommandError, Output, positive_int
@@ -13,6 +14,7 @@ _EXAMPLES = """\
 examples:
   convnative summary
   convnative summary lenet5 --batch 64
+  convnative summary resnet50
   convnative summary digits --size 10 11
 """
 
@@ -49,7 +51,8 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     channels, *size = architecture.input_shape
     shape = (arguments.batch, channels, *(arguments.size or size))
     try:
-        table = summary(architecture.build(), shape)
+        with skip_random():  # the table needs no values
+            table = summary(architecture.build(), shape)
     except ValueError as error:
         raise CommandError(f"{arguments.network}: {error}") from error
     output.summary(table)
