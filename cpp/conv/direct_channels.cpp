@@ -145,17 +145,13 @@ struct ChannelsBlocks {
   ChannelsBlocks(const ConvShape& s, bool scattered, const ChannelsKernels<T>& kernels, int threads);
 };
 
-std::int64_t block_elements(const ConvShape& s, std::int64_t rows, std::int64_t columns) {
-  return s.in_channels_per_group() * s.kernel[0] *
-         ((rows - 1) * point_step(s, 1) + 1 + (s.kernel[1] - 1) * s.dilation[1]) *
-         ((columns - 1) * point_step(s, 2) + 1 + (s.kernel[2] - 1) * s.dilation[2]);
-}
-
-// Of a block of one output, in floating point because sizes may be anything.
-double smallest_block_elements(const ConvShape& s) {
-  return static_cast<double>(s.in_channels_per_group()) * static_cast<double>(s.kernel[0]) *
-         (1 + static_cast<double>(s.kernel[1] - 1) * static_cast<double>(s.dilation[1])) *
-         (1 + static_cast<double>(s.kernel[2] - 1) * static_cast<double>(s.dilation[2]));
+// What so many rows and columns of points need of the input; in floating point because sizes may be anything.
+double block_elements(const ConvShape& s, std::int64_t rows, std::int64_t columns) {
+  const auto extent = [&](std::size_t axis, std::int64_t points) {
+    return static_cast<double>((points - 1) * point_step(s, axis) + 1 +
+                               (s.kernel[axis] - 1) * s.dilation[axis]);
+  };
+  return static_cast<double>(s.in_channels_per_group() * s.kernel[0]) * extent(1, rows) * extent(2, columns);
 }
 
 template <class T>
@@ -163,7 +159,8 @@ ChannelsBlocks<T>::ChannelsBlocks(const ConvShape& s, bool scattered, const Chan
                                   int threads) {
   constexpr auto element_bytes = static_cast<std::int64_t>(sizeof(T));
   const std::int64_t depth = s.in_channels_per_group() * s.taps();
-  const std::int64_t height = s.output[1], width = s.output[2], most = most_strip_bytes / element_bytes;
+  const std::int64_t height = s.output[1], width = s.output[2];
+  constexpr auto most = static_cast<double>(most_strip_bytes / element_bytes);
   const std::int64_t vectors = ceil_div(s.out_channels_per_group(), kernels.lanes);
   const std::int64_t channel_tiles = ceil_div(vectors, kernels.max_vectors);
   const std::int64_t max_vectors = ceil_div(vectors, channel_tiles);
@@ -179,7 +176,8 @@ ChannelsBlocks<T>::ChannelsBlocks(const ConvShape& s, bool scattered, const Chan
       smallest(width, [&](std::int64_t c) { return c <= task_columns && block_elements(s, 1, c) <= most; });
   columns = ceil_div(width, column_parts);
   const std::int64_t fewest_row_parts = smallest(height, [&](std::int64_t r) {
-    return block_elements(s, r, columns) <= most && r * columns * depth * max_vectors <= most_macs_per_lane;
+    return block_elements(s, r, columns) <= most &&
+           static_cast<double>(r * columns) * static_cast<double>(depth * max_vectors) <= most_macs_per_lane;
   });
 
   const std::int64_t others = s.batch * s.groups * s.output[0] * column_parts;
@@ -201,7 +199,7 @@ ChannelsBlocks<T>::ChannelsBlocks(const ConvShape& s, bool scattered, const Chan
           tiles * static_cast<double>(block_rows) *
           (row_step * static_cast<double>(depth) + static_cast<double>(columns) * storing +
            static_cast<double>(points.parts) * 30);
-      const auto elements = static_cast<double>(block_elements(s, block_rows, columns));
+      const double elements = block_elements(s, block_rows, columns);
       // From L3, then to and from L2.
       const double copying = elements * static_cast<double>(element_bytes) / (copies ? 10 : 30);
       const double weights =
@@ -500,7 +498,7 @@ const char* direct_channels_why_not(const ConvProblem& problem) {
                                             ? std::vector{forward_product(s)}
                                             : grad_input_products(s)) {
     if (!reads_in_place(product.shape) &&
-        smallest_block_elements(product.shape) * static_cast<double>(size_of(problem.dtype)) >
+        block_elements(product.shape, 1, 1) * static_cast<double>(size_of(problem.dtype)) >
             static_cast<double>(most_strip_bytes))
       return "what one output needs of the input is larger than a strip";
   }

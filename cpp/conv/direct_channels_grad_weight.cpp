@@ -87,8 +87,10 @@ struct GradWeightBlocks {
             : 1;
     if (in_place && images * s.in_channels * s.input_plane() > std::numeric_limits<std::int32_t>::max())
       images = 1;
+    // In floating point because sizes may be anything.
     const auto slice_bytes = [&] {
-      return images * s.kernel[0] * slice_rows(s, rows) * slice_columns(s, columns) * element_bytes;
+      return static_cast<double>(images * s.kernel[0] * element_bytes) *
+             static_cast<double>(slice_rows(s, rows)) * static_cast<double>(slice_columns(s, columns));
     };
     while (!in_place && slice_bytes() > most_strip_bytes && images * rows * columns > 1) {
       std::int64_t& longest = images > 1 ? images : rows > 1 ? rows : columns;
@@ -101,7 +103,8 @@ struct GradWeightBlocks {
     const std::int64_t inputs = s.in_channels_per_group();
     std::int64_t most =
         std::max<std::int64_t>(most_sums_bytes / (s.taps() * panel_columns * element_bytes), 1);
-    if (!in_place) most = std::clamp<std::int64_t>(most_strip_bytes / slice_bytes(), 1, most);
+    if (!in_place)
+      most = std::clamp<std::int64_t>(static_cast<std::int64_t>(most_strip_bytes / slice_bytes()), 1, most);
     channel_parts = ceil_div(inputs, most);
     channels = ceil_div(inputs, channel_parts);
 
