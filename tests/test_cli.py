@@ -11,10 +11,10 @@ import pytest
 
 import convnative as cn
 from convnative import filters
-from convnative.filters import kernels
 from convnative.cli import _bench_peers, _reference, bench, main
 from convnative.cli._architectures import ARCHITECTURES
 from convnative.cli._output import CommandError, require
+from convnative.filters import kernels
 
 pytest.importorskip("sklearn")
 Image = pytest.importorskip("PIL.Image")

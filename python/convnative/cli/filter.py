@@ -35,8 +35,8 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
         help="apply classical kernels to photographs",
         description=textwrap.fill(
             "Apply kernels to a photograph, or to each in a folder. A kernel is a name "
-            f"({', '.join(filters.kernel_names())}; box, gaussian and shift take numbers, as in box:9), a file "
-            "(.npy, .json or text), or its numbers, row by row.",
+            f"({', '.join(filters.kernel_names())}; box, gaussian and shift take numbers, as in box:9), a "
+            "file (.npy, .json or text), or its numbers, row by row.",
             break_on_hyphens=False,
         ),
         epilog=_EXAMPLES,

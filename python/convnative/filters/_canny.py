@@ -23,14 +23,17 @@ _TIE = 1 + 1e-9
 
 
 def canny(image: Pixels, sigma: float = 1.0, low: float | None = None, high: float | None = None) -> Mask:
-    """Find edges one pixel wide with Canny's detector.
+    r"""Find edges one pixel wide with Canny's detector.
 
-    Five steps: a Gaussian; the gradient, by Sobel's kernels; thinning, which keeps a pixel whose gradient is at
-    least as large as those on both sides of it in the gradient's direction (interpolated between two
-    neighbours); a double threshold; and hysteresis, which keeps the pixels above the low threshold that hang
-    together, diagonally too, with one above the high threshold. The Gaussian is cut off at four standard
-    deviations, and at the border of the image only what lies inside is averaged. The outermost pixels are
-    never edges. All of it is computed in float64. The result is that of scikit-image's `canny`.
+    Five steps: a Gaussian; the gradient, by Sobel's kernels; non-maximum suppression, which keeps a pixel
+    whose gradient is at least as large as those on both sides of it in the gradient's direction
+    (interpolated between two neighbours); a double threshold; and hysteresis, which keeps the pixels above
+    the low threshold that hang together, diagonally too, with one above the high threshold. The Gaussian is
+    cut off at four standard deviations, and at the border of the image only what lies inside is averaged. The
+    outermost pixels are never edges. All of it is computed in float64.
+
+    The result is that of scikit-image's `canny`, but for pixels side by side whose gradients are equal, as on
+    a straight step of a drawing: both are kept here, while there the last bit decides.
 
     Parameters
     ----------
@@ -63,16 +66,16 @@ def canny(image: Pixels, sigma: float = 1.0, low: float | None = None, high: flo
     --------
     >>> square = np.zeros((9, 9))
     >>> square[3:6, 3:6] = 1
-    >>> print("\\n".join("".join(".#"[int(edge)] for edge in row) for row in canny(square, 0.5)))
-    .........
-    .........
-    ...###...
-    ..#...#..
-    ..#...#..
-    ..#...#..
-    ...###...
-    .........
-    .........
+    >>> print("\n".join("".join("-#"[int(edge)] for edge in row) for row in canny(square, 0.5)))
+    ---------
+    ---------
+    ----#----
+    ---#-#---
+    --#---#--
+    ---#-#---
+    ----#----
+    ---------
+    ---------
     """
     pixels = check_picture(image)
     if pixels.ndim == 3 and pixels.shape[2] not in (1, 3):

@@ -181,9 +181,9 @@ class _Run:
     """One filter of one picture.
 
     The rows whose sums lie inside the picture are computed as if there were zeros beside it, which costs
-    nothing. Those outputs that see the border are computed again, from narrow windows in which it is filled in.
-    Whatever lies between the picture and the result stays in memory that is used again and again: fresh memory
-    is paid for page by page, which takes longer than a small kernel.
+    nothing. Those outputs that see the border are computed again, from narrow windows in which it is filled
+    in. Whatever lies between the picture and the result stays in memory that is used again and again: fresh
+    memory is paid for page by page, which takes longer than a small kernel.
     """
 
     def __init__(

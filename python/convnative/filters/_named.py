@@ -212,7 +212,7 @@ def load_kernel(path: str | Path) -> Kernel:
 
 
 def _from_json(content: Any) -> Kernel:
-    divisor = 1.0
+    divisor: Any = 1.0
     if isinstance(content, dict):
         unknown = sorted(set(content) - {"kernel", "divisor"})
         if unknown or "kernel" not in content:

@@ -78,12 +78,12 @@ class Matrix:
     @property
     def height(self) -> int:
         """Number of rows."""
-        return self.values.shape[0]
+        return int(self.values.shape[0])
 
     @property
     def width(self) -> int:
         """Number of pixels in a row."""
-        return self.values.shape[1] // self.step
+        return int(self.values.shape[1]) // self.step
 
     def window(self, rows: tuple[int, int], columns: tuple[int, int], border: Border, out: Pixels) -> Pixels:
         """Copy the pixels of a rectangle that may reach beyond the picture.

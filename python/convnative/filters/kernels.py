@@ -406,7 +406,7 @@ def _difference(corner: float, middle: float) -> Kernel:
 
 
 def _upward(horizontal: Kernel) -> Kernel:
-    """Return the difference of the upper minus the lower rows for that of the right minus the left columns."""
+    """Return the difference of the upper minus the lower rows for that of the columns."""
     return np.ascontiguousarray(horizontal.T[::-1])
 
 
