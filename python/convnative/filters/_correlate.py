@@ -20,7 +20,7 @@ _FEWEST_SEPARABLE = 81
 
 # What takes several passes, or a conversion to float32 and back, runs in strips of about this many elements,
 # which stay in a core's cache meanwhile.
-_STRIP_ELEMENTS = 1 << 17
+_STRIP_ELEMENTS = 1 << 18
 
 Range = tuple[int, int]
 
