@@ -70,6 +70,14 @@ def test_no_rich_needed_when_piped(monkeypatch, capsys):
     assert "61,706 = 61,470 weights + 236 biases" in capsys.readouterr().out
 
 
+def test_summary_compares_with_dense_layers(capsys):
+    assert main(["summary", "lenet5", "--compare", "dense"]) == 0
+    printed = capsys.readouterr().out
+    assert re.search(r"Dense +Invariant +Local", printed)
+    # The first convolution: 32 * 32 inputs, 6 maps of 28 * 28 outputs.
+    assert re.search(r"Conv2d .* 4,816,896 +21,600 +150", printed)
+
+
 class Terminal(io.StringIO):
     def isatty(self):
         return True
