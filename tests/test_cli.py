@@ -14,6 +14,7 @@ from convnative import filters
 from convnative.cli import _bench_peers, _reference, bench, main
 from convnative.cli._architectures import ARCHITECTURES
 from convnative.cli._output import CommandError, require
+from convnative.filters import kernels
 
 pytest.importorskip("sklearn")
 Image = pytest.importorskip("PIL.Image")
@@ -67,6 +68,14 @@ def test_no_rich_needed_when_piped(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "rich", None)
     assert main(["summary", "lenet5"]) == 0
     assert "61,706 = 61,470 weights + 236 biases" in capsys.readouterr().out
+
+
+def test_summary_compares_with_dense_layers(capsys):
+    assert main(["summary", "lenet5", "--compare", "dense"]) == 0
+    printed = capsys.readouterr().out
+    assert re.search(r"Dense +Invariant +Local", printed)
+    # The first convolution: 32 * 32 inputs, 6 maps of 28 * 28 outputs.
+    assert re.search(r"Conv2d .* 4,816,896 +21,600 +150", printed)
 
 
 class Terminal(io.StringIO):
@@ -138,7 +147,10 @@ def test_filter_errors(photograph, tmp_path, capsys):
     assert all(name in unknown for name in filters.kernel_names())
     missing = tmp_path / "none.png"
     assert str(missing) in error_of(["filter", missing, "--kernel", "box", "-o", out], capsys)
-    assert "a folder" in error_of(["filter", tmp_path, "--kernel", "box", "-o", out], capsys)
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    assert "there is none" in error_of(["filter", empty, "--kernel", "box", "-o", tmp_path / "x"], capsys)
+    assert "expected a folder" in error_of(["filter", tmp_path, "--kernel", "box", "-o", out], capsys)
     text = tmp_path / "text.png"
     text.write_text("not an image")
     assert "not a readable image" in error_of(["filter", text, "--kernel", "box", "-o", out], capsys)
@@ -196,7 +208,7 @@ def test_filter_writes_one_file(photograph, tmp_path, capsys):
     assert main(list(map(str, arguments))) == 0
     assert str(out) in capsys.readouterr().out
     with Image.open(out) as result:
-        expected = filters.apply(pixels, filters.sobel_horizontal(), absolute=True)
+        expected = filters.correlate(pixels, kernels.sobel_horizontal(), absolute=True)
         assert np.array_equal(np.asarray(result), expected)
 
 
@@ -207,6 +219,77 @@ def test_filter_writes_one_file_for_each_kernel(photograph, tmp_path):
     assert sorted(file.name for file in out.iterdir()) == ["box.png", "identity.png"]
     with Image.open(out / "identity.png") as result:
         assert np.array_equal(np.asarray(result), pixels)
+
+
+def test_filter_draws_a_contact_sheet(photograph, tmp_path, capsys):
+    path, _ = photograph
+    (tmp_path / "mine.json").write_text('{"kernel": [[1, 1], [1, 1]], "divisor": 4}')
+    np.save(tmp_path / "mine.npy", kernels.emboss())
+    out = tmp_path / "sheets" / "sheet.png"
+    given = ["0 1 0; 1 -4 1; 0 1 0", "gaussian:2", "sobel_vertical", tmp_path / "mine.json"]
+    options = [part for kernel in given for part in ("-k", str(kernel))]
+    assert main(["filter", str(path), *options, "-o", str(out), "--border", "reflect"]) == 0
+    assert "contact sheet" in capsys.readouterr().out
+    with Image.open(out) as sheet:
+        assert sheet.width >= 1200
+    assert main(["filter", str(path), "-k", str(tmp_path / "mine.npy"), "-o", str(tmp_path / "e.png")]) == 0
+    with Image.open(tmp_path / "e.png") as result:
+        assert np.array_equal(np.asarray(result), filters.correlate(photograph[1], kernels.emboss()))
+
+
+def test_filter_takes_numbers(photograph, tmp_path):
+    path, pixels = photograph
+    out = tmp_path / "out.png"
+    for text in ("(1 2 1; 2 4 2; 1 2 1)/16", "1/16,1/8,1/16;1/8,1/4,1/8;1/16,1/8,1/16"):
+        assert main(["filter", str(path), "-k", text, "-o", str(out), "--border", "12"]) == 0
+        with Image.open(out) as result:
+            assert np.array_equal(
+                np.asarray(result), filters.correlate(pixels, kernels.binomial(3), border=12.0)
+            )
+
+
+def test_filter_goes_through_a_folder(photograph, tmp_path, capsys):
+    path, pixels = photograph
+    folder, out = tmp_path / "photographs", tmp_path / "out"
+    folder.mkdir()
+    for name in ("a.b.png", "c.png"):
+        (folder / name).write_bytes(path.read_bytes())
+    (folder / "notes.txt").write_text("no photograph")
+    assert main(["filter", str(folder), "-k", "box", "-o", str(out)]) == 0
+    assert sorted(file.name for file in out.iterdir()) == ["a.b.png", "c.png"]
+    with Image.open(out / "a.b.png") as result:
+        assert np.array_equal(np.asarray(result), filters.box_blur(pixels))
+    assert main(["filter", str(folder), "-k", "box", "-k", "edge", "-o", str(out / "more")]) == 0
+    assert sorted(file.name for file in (out / "more" / "a.b").iterdir()) == ["box.png", "edge.png"]
+    # A broken one is named; the others are filtered.
+    (folder / "b.png").write_bytes(path.read_bytes()[:40])
+    capsys.readouterr()
+    assert main(["filter", str(folder), "-k", "sharpen", "-o", str(out / "sharp")]) == 2
+    assert "b.png: not a readable image" in capsys.readouterr().err
+    assert sorted(file.name for file in (out / "sharp").iterdir()) == ["a.b.png", "c.png"]
+
+
+def test_filter_refuses_what_is_no_kernel(photograph, tmp_path, capsys):
+    path, _ = photograph
+    (tmp_path / "bad.json").write_text("[[1, 2], [3]]")
+    for kernel, text in {
+        "1 2; 3": "rows of one length",
+        "1 2 3 4-": "expected a number",
+        "nofile.json": "there is none at",
+        str(tmp_path / "bad.json"): "bad.json: kernel: expected rows of one length",
+        "box:4": "expected an odd int",
+        "sharpen:2": "expected no number",
+    }.items():
+        assert text in error_of(["filter", path, "-k", kernel, "-o", tmp_path / "out.png"], capsys)
+    border = ["filter", path, "-k", "box", "-o", tmp_path / "out.png", "--border", "mirror"]
+    assert "border: expected one of" in error_of(border, capsys)
+
+
+def test_filter_refuses_an_image_without_pixels(tmp_path, capsys):
+    path = tmp_path / "empty.pgm"
+    path.write_bytes(b"P5\n0 0\n255\n")
+    line = error_of(["filter", path, "-k", "box", "-o", tmp_path / "out.png"], capsys)
+    assert "not a readable image" in line
 
 
 def test_filter_reads_sixteen_bits(tmp_path):

@@ -28,7 +28,9 @@ def test_examples(name):
     assert result.failed == 0
 
 
-@pytest.mark.parametrize("name", ["functional", "nn", "optim", "init", "data", "models", "plot"])
+@pytest.mark.parametrize(
+    "name", ["functional", "nn", "optim", "init", "data", "filters", "models", "plot", "signal"]
+)
 def test_everything_public_is_documented(name):
     module = getattr(convnative, name)
     assert sorted(module.__all__) == sorted(set(module.__all__))

@@ -402,3 +402,35 @@ def test_huge_sizes_are_answered_without_listing_them():
     assert solutions.values == range(2**61 + 1, 2**62 + 1)
     assert next(iter(solutions)) == shapes.Solution(2**61 + 1, exact=False)
     assert shapes.conv_output_size(2**62, 3, 2**40) == 2**22
+
+
+# -- worked examples --------------------------------------------------------------------------------------
+
+
+def test_which_kernel_halves_288_to_143():
+    solutions = list(shapes.solve_kernel_size(288, 143, stride=2, padding=0))
+    assert [(solution.value, solution.exact) for solution in solutions] == [(3, False), (4, True)]
+
+
+def test_a_stride_that_does_not_divide_is_refused():
+    """5 + 2 * 1 - 3 = 4 elements cannot be gone through in steps of 3."""
+    assert shapes.conv_output_size(5, 3, stride=3, padding=1) == 2
+    with pytest.raises(ValueError, match=r"stride: expected a divisor of 4 = 5 \+ 1 \+ 1 - 3 .*leaves 1"):
+        shapes.conv_output_size(5, 3, stride=3, padding=1, exact=True)
+    assert shapes.conv_output_size(5, 3, stride=2, padding=1, exact=True) == 3
+
+
+@pytest.mark.parametrize("layers", range(1, 6))
+@pytest.mark.parametrize("kernel", [1, 2, 3, 7])
+def test_receptive_field_of_a_stack(layers, kernel):
+    """1 + L (K - 1), and with strides, dilations and pools the sum over the layers."""
+    fields = [shapes.receptive_field(kernel)] * layers
+    assert shapes.compose_receptive_fields(fields).size == 1 + layers * (kernel - 1)
+    strided = [shapes.receptive_field(kernel, stride=2, dilation=3), shapes.receptive_field(2, stride=2)]
+    expected, jump = 1, 1
+    for _ in range(layers):
+        for extent, step in ((3 * (kernel - 1) + 1, 2), (2, 2)):
+            expected += (extent - 1) * jump
+            jump *= step
+    whole = shapes.compose_receptive_fields(strided * layers)
+    assert (whole.size, whole.jump) == (expected, jump)

@@ -437,3 +437,70 @@ def test_documented_examples(module):
     result = doctest.testmod(importlib.import_module(f"convnative.{module}"))
     assert result.attempted > 0
     assert result.failed == 0
+
+
+def test_from_dense_layers_to_convolutions():
+    """1000 by 1000 pixels: 10^12 weights, 4 * 10^6 with invariance, 121 within a distance of 5."""
+    convolution = nn.Conv2d(1, 1, 2 * 5 + 1, padding=5)
+    result = summary(convolution, (1, 1, 1000, 1000), compare="dense")
+    (layer,) = result.layers
+    assert layer.output_shape == (1, 1, 1000, 1000)
+    counts = layer.comparison
+    assert counts.dense == 10**12
+    assert counts.translation_invariant == 4 * 10**6
+    assert counts.local == (2 * 5 + 1) ** 2 == 121
+    assert counts.layer == layer.weights == 121
+    assert "1,000,000,000,000  4,000,000    121" in str(result)
+    model = nn.Sequential(
+        nn.Conv2d(4, 6, 3, stride=2, dilation=2, groups=2), nn.ReLU(), nn.ConvTranspose2d(6, 2, 2, stride=2)
+    )
+    first, relu, last = summary(model, (5, 4, 11, 13), compare="dense").layers
+    assert first.output_shape == (5, 6, 4, 5)
+    assert relu.comparison is None
+    counts = first.comparison
+    assert counts.dense == nn.Linear(4 * 11 * 13, 6 * 4 * 5).weight.size
+    assert counts.translation_invariant == 4 * 6 * (11 + 4) * (13 + 5)
+    assert counts.local == 4 * 6 * 5 * 5
+    assert counts.layer == model[0].weight.size == 6 * 2 * 9
+    assert last.comparison.dense == 6 * 4 * 5 * 2 * 8 * 10
+    plain = summary(model, (5, 4, 11, 13))
+    assert all(row.comparison is None for row in plain.layers)
+    assert "Dense" not in str(plain)
+    with pytest.raises(ValueError, match="compare: expected one of 'dense', received 'sparse'"):
+        summary(model, (5, 4, 11, 13), compare="sparse")
+
+
+def test_input_region_of_any_pixel():
+    """Which inputs a pixel sees, against those that change it."""
+    model = nn.Sequential(
+        nn.Conv2d(1, 1, 3, padding=1, dtype="float64"),
+        nn.MaxPool2d(2),
+        nn.Conv2d(1, 1, 3, dilation=2, padding=2, stride=2, dtype="float64"),
+    )
+    model[0].weight = np.abs(model[0].weight) + 0.1
+    model[2].weight = np.abs(model[2].weight) + 0.1
+    described = summary(model, (1, 1, 17, 14))
+    assert described.receptive_field[0].size == 1 + 2 * 1 + 1 + 2 * 4
+    reference = np.zeros((1, 1, 17, 14))
+    base = model(reference)
+    touched = np.zeros((*base.shape[2:], 17, 14), bool)
+    for y, x in np.ndindex(17, 14):
+        changed = reference.copy()
+        changed[0, 0, y, x] = 1
+        touched[..., y, x] = (model(changed) != base)[0, 0]
+    interior = 0
+    for position in np.ndindex(*base.shape[2:]):
+        rows, columns = described.input_region(position)
+        seen = np.argwhere(touched[position])
+        # The last convolution has holes: the region goes from the first to the last input.
+        for region, found in zip((rows, columns), seen.T, strict=True):
+            assert region.start <= found.min()
+            assert found.max() < region.stop
+            if not region.before and not region.after:  # no layer between has padded
+                interior += 1
+                assert (region.start, region.stop) == (found.min(), found.max() + 1)
+    assert interior
+    with pytest.raises(ValueError, match="output: expected one position for each of 2 axes"):
+        described.input_region((0,))
+    with pytest.raises(ValueError, match="output: expected positions below"):
+        described.input_region((0, 99))

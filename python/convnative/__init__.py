@@ -29,7 +29,7 @@ from .serialization import load, save
 from .summary import count_parameters, summary
 
 if TYPE_CHECKING:
-    from . import filters, models, plot, shapes
+    from . import filters, models, plot, shapes, signal
 
     __version__: str
 
@@ -56,6 +56,7 @@ __all__ = [
     "set_num_threads",
     "shapes",
     "show_config",
+    "signal",
     "summary",
     "threads",
     "value_and_grad",
@@ -64,7 +65,7 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     # What not every program needs is imported when it is first asked for.
-    if name in ("filters", "models", "plot", "shapes"):
+    if name in ("filters", "models", "plot", "shapes", "signal"):
         from importlib import import_module
 
         return import_module(f".{name}", __name__)

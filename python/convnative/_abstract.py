@@ -112,6 +112,7 @@ class Call:
     field: Field | None = None
     macs: int = 0
     memory: int = 0
+    input_shape: Shape = ()
 
 
 @dataclass(frozen=True)
@@ -146,6 +147,8 @@ class Walk:
             # A layer that makes use of another one, which is no child of its: still one layer.
             return module.forward(*inputs, **options)
         call = Call(name, kind, module)
+        if inputs and isinstance(inputs[0], ShapeArray):
+            call.input_shape = inputs[0].shape
         is_layer = not any(has_forward(below) for below in module.modules() if below is not module)
         if is_layer or next(own_parameters(module), None) is not None:
             self.calls.append(call)

@@ -31,15 +31,29 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from ._abstract import Effect, Shape
+    from ._comparison import DenseComparison
     from ._shape_rules import shape_rule
     from .nn import Module
-    from .shapes import ReceptiveField
+    from .shapes import InputRegion, ReceptiveField
 
-__all__ = ["Effect", "LayerSummary", "ParameterCount", "Summary", "count_parameters", "shape_rule", "summary"]
+__all__ = [
+    "DenseComparison",
+    "Effect",
+    "LayerSummary",
+    "ParameterCount",
+    "Summary",
+    "count_parameters",
+    "shape_rule",
+    "summary",
+]
 
 
 def __getattr__(name: str) -> Any:
     # What following a forward needs is imported when it is first asked for: not every program does.
+    if name == "DenseComparison":
+        from ._comparison import DenseComparison
+
+        return DenseComparison
     if name == "Effect":
         from ._abstract import Effect
 
@@ -94,6 +108,8 @@ class LayerSummary:
         The field of the output on each spatial axis of the model's input; empty for inputs without such axes.
     reused : bool
         Whether the layer's parameters were counted in an earlier row.
+    comparison : DenseComparison or None
+        What a dense layer in place of a convolution would have, where `summary` was asked to compare.
     """
 
     name: str
@@ -105,6 +121,7 @@ class LayerSummary:
     memory: int
     receptive_field: tuple[ReceptiveField, ...]
     reused: bool
+    comparison: DenseComparison | None = None
 
     @property
     def parameters(self) -> int:
@@ -181,9 +198,54 @@ class Summary:
         """The field of the model's output on each spatial axis of its input."""
         return self.layers[-1].receptive_field if self.layers else ()
 
+    def input_region(self, output: Sequence[int], layer: int = -1) -> tuple[InputRegion, ...]:
+        """Return which part of the input one output pixel depends on.
+
+        Parameters
+        ----------
+        output : sequence of int
+            The position of the pixel on each spatial axis of the layer's output.
+        layer : int, optional
+            Which row of the table; the last one if not given.
+
+        Returns
+        -------
+        tuple of InputRegion
+            For each spatial axis of the input the real inputs, and the padding seen before and after them.
+            Near the border, where layers behind the first one pad, that may hide some of these inputs.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the output is not one position for each axis, or lies outside.
+
+        Examples
+        --------
+        >>> from convnative import nn
+        >>> two = nn.Sequential(nn.Conv2d(1, 1, 3, padding=1), nn.Conv2d(1, 1, 3, stride=2))
+        >>> rows, columns = summary(two, (1, 1, 9, 9)).input_region((0, 2))
+        >>> rows
+        InputRegion(start=0, stop=4, before=1, after=0)
+        >>> columns
+        InputRegion(start=3, stop=8, before=0, after=0)
+        """
+        from .shapes import input_region
+
+        row = self.layers[layer]
+        fields, spatial = row.receptive_field, self.input_shape[2:]
+        sizes = row.output_shape[-len(fields) :] if fields else ()
+        if not fields or len(output) != len(fields):
+            raise ValueError(
+                f"output: expected one position for each of {len(fields)} axes, received {tuple(output)}"
+            )
+        for position, size, field in zip(output, sizes, fields, strict=True):
+            if field.jump and position >= size:
+                raise ValueError(f"output: expected positions below {sizes}, received {tuple(output)}")
+        return tuple(map(input_region, fields, output, spatial))
+
     def __str__(self) -> str:
-        rows = [_HEADINGS, *(_cells(layer) for layer in self.layers)]
-        widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADINGS))]
+        rows = self._table()
+        widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
         lines = []
         for row in rows:
             cells = [
@@ -200,11 +262,19 @@ class Summary:
         from rich.text import Text
 
         table = Table(title=self._title(), title_justify="left", header_style="bold")
-        for column, heading in enumerate(_HEADINGS):
+        headings, *rows = self._table()
+        for column, heading in enumerate(headings):
             table.add_column(heading, justify="left" if column < _TEXT_COLUMNS else "right")
-        for layer in self.layers:
-            table.add_row(*(Text(cell) for cell in _cells(layer)))
+        for row in rows:
+            table.add_row(*map(Text, row))
         return Group(table, *(Text(line) for line in self._totals()))
+
+    def _table(self) -> list[tuple[str, ...]]:
+        """Return the headings and the cells of each row."""
+        if not any(layer.comparison for layer in self.layers):
+            return [_HEADINGS, *map(_cells, self.layers)]
+        rows = ((*_cells(layer), *_comparison_cells(layer.comparison)) for layer in self.layers)
+        return [(*_HEADINGS, *_COMPARISON_HEADINGS), *rows]
 
     def _title(self) -> str:
         pairs = zip(self.input_shapes, self.dtypes, strict=True)
@@ -229,6 +299,7 @@ class Summary:
 
 _HEADINGS = ("Layer", "Type", "Output", "Weights", "Biases", "MACs", "Memory", "Field", "Jump", "Start")
 _TEXT_COLUMNS = 3
+_COMPARISON_HEADINGS = ("Dense", "Invariant", "Local")
 
 
 def _cells(layer: LayerSummary) -> tuple[str, ...]:
@@ -242,6 +313,13 @@ def _cells(layer: LayerSummary) -> tuple[str, ...]:
         _bytes(layer.memory) if layer.memory else "-",
         *_field_cells(layer.receptive_field),
     )
+
+
+def _comparison_cells(comparison: DenseComparison | None) -> tuple[str, ...]:
+    if comparison is None:
+        return ("-",) * len(_COMPARISON_HEADINGS)
+    counts = comparison.dense, comparison.translation_invariant, comparison.local
+    return tuple(f"{count:,}" for count in counts)
 
 
 def _field_cells(fields: tuple[ReceptiveField, ...]) -> tuple[str, str, str]:
@@ -321,7 +399,11 @@ def _count(named_parameters: Any, counted: set[int]) -> ParameterCount:
 
 
 def summary(
-    model: Module, input_shape: Sequence[int] | Sequence[Sequence[int]], dtype: Any = None
+    model: Module,
+    input_shape: Sequence[int] | Sequence[Sequence[int]],
+    dtype: Any = None,
+    *,
+    compare: str | None = None,
 ) -> Summary:
     """Describe a model layer by layer for a given input, without running it.
 
@@ -340,6 +422,9 @@ def summary(
     dtype : dtype, or list of dtype, optional
         Type of the inputs, or of each input: float32, float64, or int32 or int64 for inputs that are
         indices. By default that of the model's first parameter, or float32.
+    compare : "dense", optional
+        Add to every convolution how many weights a dense layer of the same input and output has, a
+        translation-invariant one, and one that is local too; see `DenseComparison`.
 
     Returns
     -------
@@ -351,7 +436,8 @@ def summary(
     TypeError
         If `model` is not a Module, its forward needs values, or an argument is not as described.
     ValueError
-        If a layer does not accept the shape that reaches it; the message names the layer.
+        If a layer does not accept the shape that reaches it (the message names the layer), or `compare` is
+        unknown.
 
     Examples
     --------
@@ -379,12 +465,23 @@ def summary(
     MACs             361,600
     Memory           55.4 KiB of activations, 4.0 KiB of input
     Receptive field  32x32, jump 0, start 0
+
+    From a fully connected layer to a convolution:
+
+    >>> convolution = nn.Conv2d(1, 1, 11, padding=5, bias=False)
+    >>> (layer,) = summary(convolution, (1, 1, 1000, 1000), compare="dense").layers
+    >>> layer.comparison
+    DenseComparison(dense=1000000000000, translation_invariant=4000000, local=121, layer=121)
     """
     from ._abstract import Field, ShapeArray, Walk, own_parameters
+    from ._checks import choice
+    from ._comparison import compared
     from ._shape_rules import RULES
     from .shapes import ReceptiveField
 
     _check_model(model)
+    if compare is not None:
+        choice("compare", compare, ("dense",))
     input_shapes = _input_shapes(input_shape)
     parameters = list(model.named_parameters())
     default = parameters[0][1].dtype if parameters else np.float32
@@ -415,6 +512,7 @@ def summary(
                 memory=call.memory,
                 receptive_field=call.field.axes if call.field else (),
                 reused=reused,
+                comparison=compared(call.module, call.input_shape, call.shape) if compare else None,
             )
         )
     total = _count(parameters, set())

@@ -20,6 +20,8 @@ def read_image(path: Path) -> NDArray[np.uint8]:
         )
     try:
         with image_module.open(path) as file:
+            if 0 in file.size:
+                raise ValueError("it has no pixels")
             image = operations.exif_transpose(file)
             if image.mode.startswith("I;16"):  # of 16 bits; Pillow would cut them off at 255
                 return (np.asarray(image) >> 8).astype(np.uint8)
@@ -28,6 +30,11 @@ def read_image(path: Path) -> NDArray[np.uint8]:
     except (OSError, SyntaxError, ValueError, image_module.DecompressionBombError) as error:
         # Pillow's SyntaxError is a broken PNG; OSError covers unknown formats and truncated files.
         raise CommandError(f"{path}: not a readable image ({_one_line(error)})") from error
+
+
+def image_suffixes() -> frozenset[str]:
+    """Return the suffixes of the files that can be read, in lower case."""
+    return frozenset(require("PIL.Image").registered_extensions())
 
 
 def write_image(path: Path, pixels: NDArray[Any]) -> None:

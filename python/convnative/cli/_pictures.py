@@ -57,7 +57,7 @@ def filtered_photographs(path: Path, panels: Mapping[str, tuple[Array, Array | N
     Path
         The file.
     """
-    columns = 5
+    columns = min(len(panels), 5)
     rows = math.ceil(len(panels) / columns)
     height, width = next(iter(panels.values()))[0].shape[:2]
     with require("matplotlib").rc_context(_STYLE):
@@ -82,9 +82,10 @@ def _draw_kernel(axes: Any, kernel: Array) -> None:
     for spine in axes.spines.values():
         spine.set_visible(True)
     if kernel.size == 9:
-        whole = np.array_equal(kernel, np.rint(kernel))
         for (row, column), value in np.ndenumerate(kernel):
-            text = f"{value:.0f}" if whole else f"1/{1 / value:.0f}"
+            # 1/9 rather than 0.11
+            unit = value != 0 and not float(value).is_integer() and abs(1 / value - round(1 / value)) < 1e-6
+            text = f"1/{1 / value:.0f}" if unit else f"{value:.2g}"
             axes.text(column, row, text.replace("-", "\N{MINUS SIGN}"), ha="center", va="center", fontsize=8)
 
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 import convnative
 
 from .. import filters, functional, nn, shapes
+from ..filters import kernels
 from . import _pictures, _reference
 from ._architectures import ARCHITECTURES
 from ._digits import Digits, load_digits, predict
@@ -32,15 +33,15 @@ examples:
 """
 
 _FILTERS = {
-    "identity": filters.identity(),
-    "shift by one pixel": filters.shift(0, 1),
-    "box blur": filters.box(3),
-    "Gaussian blur": filters.gaussian(1.5),
-    "sharpen": filters.sharpen(),
-    "Laplacian": filters.laplacian(),
-    "edge (−8)": filters.edge(),
-    "horizontal Sobel": filters.sobel_horizontal(),
-    "vertical Sobel": filters.sobel_vertical(),
+    "identity": kernels.identity(),
+    "shift by one pixel": kernels.shift(0, 1),
+    "box blur": kernels.box(3),
+    "Gaussian blur": kernels.gaussian(1.5),
+    "sharpen": kernels.sharpen(),
+    "Laplacian": kernels.laplacian(),
+    "edge (−8)": kernels.laplacian(8),
+    "horizontal Sobel": kernels.sobel_horizontal(),
+    "vertical Sobel": kernels.sobel_vertical(),
 }
 
 
@@ -91,10 +92,14 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     _filter_photograph(folder, output)
 
     output.heading("Pictures of the network")
-    kernels = _pictures.first_layer_kernels(folder / "kernels.png", model[0].weight)  # type: ignore[index]
+    first_layer = _pictures.first_layer_kernels(folder / "kernels.png", model[0].weight)  # type: ignore[index]
     maps = _draw_feature_maps(folder / "feature-maps.png", model, digits)
     curve = _pictures.training_curve(folder / "training.png", history)
-    for title, path in (("first-layer kernels", kernels), ("feature maps", maps), ("training curve", curve)):
+    for title, path in (
+        ("first-layer kernels", first_layer),
+        ("feature maps", maps),
+        ("training curve", curve),
+    ):
         output.line(f"{title}: {path}")
 
     output.heading("Our convolution against plain NumPy, on this network's layers (batch of 64)")
@@ -136,7 +141,7 @@ def _filter_photograph(folder: Path, output: Output) -> None:
     for name, kernel in _FILTERS.items():
         # A kernel that sums to zero answers to differences, of both signs: its magnitude is shown, in grey.
         differences = abs(kernel.sum()) < 1e-9
-        result = filters.apply(grey if differences else photograph, kernel, absolute=differences)
+        result = filters.correlate(grey if differences else photograph, kernel, absolute=differences)
         panels[f"{name}, magnitude" if differences else name] = (result, kernel)
         words = "".join(letter if letter.isalnum() else " " for letter in name.lower()).split()
         write_image(folder / "filtered" / f"{'-'.join(words)}.png", result)

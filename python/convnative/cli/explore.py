@@ -41,7 +41,10 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
     )
     parser.add_argument("image", type=Path, metavar="IMAGE", help="the photograph; it is shown in grey")
     parser.add_argument(
-        "--kernel", default="edge", metavar="NAME", help="the kernel to begin with (default: edge)"
+        "--kernel",
+        default="laplacian8",
+        metavar="NAME",
+        help="the kernel to begin with (default: %(default)s)",
     )
     parser.add_argument(
         "--size",

@@ -16,6 +16,7 @@ examples:
   convnative summary lenet5 --batch 64
   convnative summary resnet50
   convnative summary digits --size 10 11
+  convnative summary lenet5 --compare dense
 """
 
 
@@ -42,6 +43,12 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
     parser.add_argument(
         "--size", type=positive_int, nargs=2, metavar=("H", "W"), help="height and width of the images"
     )
+    parser.add_argument(
+        "--compare",
+        choices=["dense"],
+        metavar="dense",
+        help="add what dense, translation-invariant and local layers in place of the convolutions would have",
+    )
     return parser
 
 
@@ -52,7 +59,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     shape = (arguments.batch, channels, *(arguments.size or size))
     try:
         with skip_random():  # the table needs no values
-            table = summary(architecture.build(), shape)
+            table = summary(architecture.build(), shape, compare=arguments.compare)
     except ValueError as error:
         raise CommandError(f"{arguments.network}: {error}") from error
     output.summary(table)

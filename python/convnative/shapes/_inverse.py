@@ -150,6 +150,8 @@ def solve_kernel_size(
     --------
     >>> list(solve_kernel_size(227, 55, stride=4))[-1]
     Solution(value=11, exact=True)
+    >>> list(solve_kernel_size(288, 143, stride=2))
+    [Solution(value=3, exact=False), Solution(value=4, exact=True)]
     """
     size = _as_int(input_size, "input_size", "an int >= 0", 0)
     output = _as_int(output_size, "output_size", "an int >= 1", 1)

@@ -111,6 +111,11 @@ def receptive_field(
 def compose_receptive_fields(layers: Iterable[ReceptiveField]) -> ReceptiveField:
     """Return the receptive field of layers one after the other.
 
+    Layer l widens the field by ``F_l - 1`` of its own inputs, which lie as far apart in the input of the
+    first as the strides before it multiply to: the size is ``1 + sum((F_l - 1) * S_1 * ... * S_(l - 1))``
+    with the effective kernel sizes F, and for L layers of kernel size K and stride 1 it is
+    ``1 + L * (K - 1)``. Pools count as layers.
+
     Parameters
     ----------
     layers : iterable of ReceptiveField

@@ -61,6 +61,12 @@ def conv_output_size(
 
     ``floor((I + P_before + P_after - F) / S) + 1`` with the effective kernel size F.
 
+    Where that comes from: the padded axis has I + P_before + P_after elements. A window covers F of them, the
+    ``dilation * (kernel_size - 1) + 1`` from its first to its last. The first window begins at element 0, the
+    last one that fits at most at element I + P_before + P_after - F, and windows begin at every S-th element:
+    at 0, S, 2 S, ... up to there. These are the quotient, rounded down, and the one at 0. If S does not
+    divide, the remainder is how many elements at the end no window covers.
+
     Parameters
     ----------
     input_size : int or str
