@@ -148,3 +148,34 @@ def test_other_functions(name, at_the_end, dtype, isa):
             OTHERS[name](x, guarded)
 
     assert survives(body)
+
+
+# Of a small plane the rows do not fill a vector: the planes do.
+POOLS = {
+    "max_pool2d": lambda x, like: F.max_pool2d(x, 3, 2, 1, out=like(F.max_pool2d(x, 3, 2, 1))),
+    "max_pool2d indices": lambda x, _: F.max_pool2d(x, 2, 1, return_indices=True),
+    "max_pool2d_grad_input": lambda x, like: F.max_pool2d_grad_input(
+        like(F.max_pool2d(x, 3, 2, 1)), x, 3, 2, 1
+    ),
+    "avg_pool2d": lambda x, like: F.avg_pool2d(x, 2, 3, 1, out=like(F.avg_pool2d(x, 2, 3, 1))),
+    "avg_pool2d_grad_input": lambda x, like: F.avg_pool2d_grad_input(like(F.avg_pool2d(x, 2)), x.shape, 2),
+    "adaptive_avg_pool2d": lambda x, like: F.adaptive_avg_pool2d(x, 3, out=like(F.adaptive_avg_pool2d(x, 3))),
+    "adaptive_avg_pool2d grad": lambda x, like: _core.adaptive_avg_pool_grad(
+        2, like(F.adaptive_avg_pool2d(x, 3)), x.shape, 3
+    ),
+    "adaptive_max_pool2d": lambda x, like: F.adaptive_max_pool2d(x, 2, out=like(F.adaptive_max_pool2d(x, 2))),
+    "global_avg_pool": lambda x, like: F.adaptive_avg_pool2d(x, 1, out=like(F.global_avg_pool(x))),
+}
+
+
+@pytest.mark.parametrize("at_the_end", [False, True], ids=["begin", "end"])
+@pytest.mark.parametrize("name", POOLS)
+def test_pools_of_many_planes(name, at_the_end, dtype, isa):
+    def body():
+        for planes in (3, 7, 8, 9, 15, 16, 17, 25, 31, 33):
+            guarded = Guarded(at_the_end)
+            sizes = (planes % 4 + 3, planes % 7 + 3)
+            x = guarded(generator(planes).standard_normal((1, planes, *sizes)).astype(dtype))
+            POOLS[name](x, guarded)
+
+    assert survives(body)

@@ -25,7 +25,7 @@ def sizes_of(rng, axes, low=1, high=9, widest=67):
 
 
 def adaptive_cases(count=24):
-    """Shapes and output sizes: dividing, not dividing, larger than the input, 1 and 0."""
+    """Shapes and output sizes: dividing, not dividing, larger than the input, 1 and 0; 1 to 35 planes."""
     rng = generator("adaptive cases")
     for number in range(count):
         axes = number % 3 + 1
@@ -37,6 +37,10 @@ def adaptive_cases(count=24):
             output[int(rng.integers(axes))] = 0
         lead = ((2, 3), (4,), (0, 2), (1, 1))[number % 4]
         yield (*lead, *sizes), tuple(output)
+    for planes in range(1, 36):
+        axes = planes % 3 + 1
+        sizes = sizes_of(rng, axes, 1, 6, 9)
+        yield (1, planes, *sizes), tuple(1 if planes % 4 == 0 else int(rng.integers(1, n + 2)) for n in sizes)
 
 
 def hostile(rng, shape, dtype):
@@ -701,9 +705,9 @@ def test_receptive_fields():
 
 
 EXPLAINED = {
-    "direct": (lambda: cn.explain(F.max_pool2d, (2, 3, 32, 32), 2), "f32_max_pool_row_stride2"),
-    "separable": (lambda: cn.explain(F.avg_pool2d, (2, 3, 32, 32), 5, 1), "f32_sum_pool_row_stride1"),
-    "argmax": (lambda: cn.explain(F.max_pool1d, (3, 32), 3, return_indices=True), "f32_argmax_pool_row"),
+    "direct": (lambda: cn.explain(F.max_pool2d, (2, 3, 48, 48), 2), "f32_max_pool_row_stride2"),
+    "separable": (lambda: cn.explain(F.avg_pool2d, (2, 3, 80, 80), 5, 1), "f32_sum_pool_row_stride1"),
+    "argmax": (lambda: cn.explain(F.max_pool1d, (1, 32), 3, return_indices=True), "f32_argmax_pool_row"),
     "spread": (
         lambda: cn.explain(F.avg_pool3d_grad_input, (1, 1, 4, 4, 4), (1, 1, 8, 8, 8), 2),
         "f32_sum_pool_row",
@@ -712,7 +716,8 @@ EXPLAINED = {
         lambda: cn.explain(F.lp_pool2d, (1, 8, 8), 2, 2, dilation=2),
         "plain loops",
     ),
-    "windows": (lambda: cn.explain(F.adaptive_avg_pool2d, np.ones((3, 8, 8)), 3), "f64_sum_rows"),
+    "windows": (lambda: cn.explain(F.adaptive_avg_pool2d, np.ones((3, 200, 200)), 3), "f64_sum_rows"),
+    "planes in lanes": (lambda: cn.explain(F.max_pool2d, (2, 16, 14, 14), 3, 2), "f32_max_plane_lanes"),
     "scatter": (lambda: cn.explain(F.max_unpool2d, (1, 3, 4, 4), (1, 3, 4, 4), 2), "plain loops"),
 }
 
@@ -727,6 +732,35 @@ def test_explain(algorithm):
     assert explanation["threads"] >= 1
     assert explanation["workspace_bytes"] >= 0
     assert explanation["bytes_touched"] > 0
+
+
+@pytest.mark.parametrize(
+    ("call", "kernel", "elements"),
+    [
+        (
+            lambda: cn.explain(F.max_pool2d, (32, 14, 14), 3, return_indices=True),
+            "f32_argmax_",
+            196 + 16 + 32,
+        ),
+        (
+            lambda: cn.explain(F.max_pool2d_grad_input, (32, 4, 4), (32, 14, 14), 3),
+            "f32_argmax_",
+            2 * 196 + 16,
+        ),
+        (lambda: cn.explain(F.avg_pool2d, (32, 14, 14), 3), "f32_sum_", 212),
+        (lambda: cn.explain(F.avg_pool2d_grad_input, (32, 4, 4), (32, 14, 14), 3), "f32_sum_", 212),
+        (lambda: cn.explain(F.adaptive_avg_pool2d, (32, 14, 14), 4), "f32_mean_", 212),
+        (lambda: cn.explain(F.adaptive_max_pool2d, (32, 14, 14), 4), "f32_max_", 212),
+        (lambda: cn.explain(F.adaptive_max_pool2d, (32, 14, 14), 4, return_indices=True), "f32_argmax_", 244),
+    ],
+)
+def test_explain_of_planes_in_lanes(call, kernel, elements, isa):
+    explanation = call()
+    assert explanation["algorithm"] == "planes in lanes"
+    assert explanation["kernel"] == f"{kernel}plane_lanes_{isa}"
+    assert explanation["bytes_touched"] == 4 * 32 * elements
+    # A strip of rows, what is made of it and the room of a square of registers: in cache.
+    assert 0 < explanation["workspace_bytes"] <= explanation["threads"] * 2**20
 
 
 def test_explain_gives_shapes_and_bytes():

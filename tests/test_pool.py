@@ -86,7 +86,35 @@ def other_axes_cases():
     return cases
 
 
-FAMILIES = {"axis": axis_cases, "widths": width_cases, "other axes": other_axes_cases}
+@cache
+def plane_cases():
+    """1 to 35 small planes, so every number of them in a vector's lanes; the last take several strips."""
+    rng = generator("planes")
+    cases = []
+    while len(cases) < 70:
+        axes = len(cases) % 3 + 1
+        kernel, stride, dilation = (tuple(map(int, rng.integers(1, high, axes))) for high in (6, 5, 3))
+        reach = [d * (k - 1) for k, d in zip(kernel, dilation, strict=True)]
+        padding = tuple((int(rng.integers(0, r + 1)), int(rng.integers(0, r + 1))) for r in reach)
+        sizes = tuple(map(int, rng.integers(1, (30, 14, 7)[axes - 1], axes)))
+        if is_valid(sizes, kernel, padding, dilation):
+            shape = (1, len(cases) % 35 + 1, *sizes)
+            cases.append((shape, kernel, stride, padding, dilation, bool(len(cases) % 2)))
+    sides = ((1, 1), (1, 1))
+    return [
+        *cases,
+        ((1, 17, 150, 60), (3, 3), (1, 1), sides, (1, 1), False),
+        ((1, 17, 150, 60), (3, 2), (2, 3), sides, (1, 1), True),
+        ((1, 9, 3, 60, 50), (2, 3, 3), (1, 2, 2), ((0, 1), *sides), (1, 1, 1), False),
+    ]
+
+
+FAMILIES = {
+    "axis": axis_cases,
+    "widths": width_cases,
+    "other axes": other_axes_cases,
+    "planes": plane_cases,
+}
 
 
 def without_dilation(cases):
@@ -167,6 +195,32 @@ def test_infinity_wins(dtype, isa):
         check_max(x, *geometry, dtype)
 
 
+def test_zeros_ties_and_infinities_of_every_number_of_planes(dtype, isa):
+    for shape, *geometry in plane_cases():
+        x = generator(shape, "ties").choice([-np.inf, -1.0, -0.0, 0.0, 1.0, np.inf], shape)
+        check_max(x, *geometry, dtype)
+
+
+def test_averages_do_not_depend_on_the_level(dtype):
+    """Sums of fractions, whose bits tell in which order they were added."""
+    for shape, kernel, stride, padding, _, ceil_mode in plane_cases():
+        geometry = kernel, stride, padding, ceil_mode, False, None
+        if not is_valid(shape[2:], kernel, padding, (1,) * len(kernel)):
+            continue
+        rng = generator(shape, "fractions")
+        x, results = rng.standard_normal(shape).astype(dtype), []
+        for level in _core.available_isas():
+            _core.set_isa(level)
+            y = _core.avg_pool_forward(len(kernel), x, *geometry)
+            # One plane at a time, which no level spreads over its lanes.
+            alone = [_core.avg_pool_forward(len(kernel), plane[None], *geometry) for plane in x[0]]
+            assert_same_bits(np.concatenate(alone)[None], y, (level, shape, geometry))
+            results.append((y, _core.avg_pool_grad(len(kernel), y, shape, *geometry)))
+        for y, gradient in results[1:]:
+            assert_same_bits(y, results[0][0], (shape, geometry))
+            assert_same_bits(gradient, results[0][1], (shape, geometry))
+
+
 def test_nan_propagates_from_every_lane_and_tail(dtype, isa):
     """One NaN at each place of rows of every width, at each place of the window."""
     for width in range(2, 68):
@@ -185,7 +239,7 @@ def test_nan_propagates_from_every_lane_and_tail(dtype, isa):
 
 def test_nan_propagates_everywhere(dtype, isa):
     """Windows with several NaNs: the result is NaN and the gradient goes to the last of them."""
-    for shape, *geometry in [*axis_cases()[::5], *other_axes_cases()]:
+    for shape, *geometry in [*axis_cases()[::5], *other_axes_cases(), *plane_cases()]:
         rng = generator(shape, "many NaNs")
         x = shuffled(rng, shape).astype(dtype)
         x[rng.random(shape) < 0.3] = np.nan

@@ -11,43 +11,18 @@
 #include "base/aligned_buffer.h"
 #include "base/parallel.h"
 #include "convnative/pool.h"
+#include "pool/adaptive_windows.h"
 #include "pool/kernels.h"
+#include "pool/lane_pool.h"
 #include "pool/window_max.h"
 #include "pool/window_tables.h"
 
 namespace convnative {
 namespace {
 
-WindowTable adaptive_table(std::int64_t input, std::int64_t output) {
-  WindowTable table(output);
-  if (output == 0) return table;
-  // i I / O step by step: no product, nothing can overflow.
-  const std::int64_t step = input / output, remainder = input % output;
-  std::int64_t floor = 0, excess = 0;
-  for (std::size_t i = 0; i < table.begin.size(); ++i) {
-    table.begin[i] = floor;
-    floor += step;
-    excess += remainder;
-    if (excess >= output) {
-      excess -= output;
-      ++floor;
-    }
-    table.end[i] = floor + (excess > 0 ? 1 : 0);
-  }
-  return table;
-}
-
-WindowTables adaptive_tables(const PlaneShape& shape) {
-  return {adaptive_table(shape.input[0], shape.output[0]), adaptive_table(shape.input[1], shape.output[1]),
-          adaptive_table(shape.input[2], shape.output[2])};
-}
-
 bool is_empty(const PlaneShape& shape) {
   return shape.input_size() == 0 || shape.output_size() == 0;
 }
-
-// Global pools: a plane that is longer than this is reduced piece by piece, and the pieces in their order.
-constexpr std::int64_t elements_per_piece = 1 << 16;
 
 // Calls reduce(piece, plane, first, count) for the pieces of every plane, `pieces` of them in each.
 template <class Reduce>
@@ -65,15 +40,25 @@ void for_each_piece_of_planes(const PlaneShape& shape, std::int64_t pieces, cons
 }
 
 template <class T>
+void global_avg_of_small_planes(const PlaneShape& shape, const PoolKernels<T>& kernels, const T* input,
+                                T* output) {
+  constexpr std::int64_t group = 16;  // a multiple of what the kernel takes at once
+  const std::int64_t plane_size = shape.input_plane();
+  const TaskSplit split(ceil_div(shape.planes(), group), static_cast<double>(group * plane_size));
+  const int threads = threads_for(static_cast<double>(shape.input_size()), pool_elements_per_thread / 2);
+  parallel_for(split.tasks(), threads, [&](std::int64_t task, int) {
+    const std::int64_t first = split.begin(task) * group;
+    const std::int64_t planes = std::min(split.end(task) * group, shape.planes()) - first;
+    kernels.mean_planes(input + first * plane_size, planes, plane_size, output + first);
+  });
+}
+
+template <class T>
 void global_avg(const PlaneShape& shape, const T* input, T* output, Isa isa) {
   const PoolKernels<T>& kernels = pool_kernels<T>(isa);
   const std::int64_t plane_size = shape.input_plane(), pieces = ceil_div(plane_size, elements_per_piece);
   const auto elements = static_cast<double>(plane_size);
-  if (pieces == 1)
-    return for_each_piece_of_planes(
-        shape, pieces, [&](std::int64_t, std::int64_t plane, std::int64_t, std::int64_t count) {
-          output[plane] = static_cast<T>(kernels.sum_range(input + plane * count, count) / elements);
-        });
+  if (pieces == 1) return global_avg_of_small_planes(shape, kernels, input, output);
   std::vector<double> sums(static_cast<std::size_t>(shape.planes() * pieces));
   for_each_piece_of_planes(
       shape, pieces, [&](std::int64_t piece, std::int64_t plane, std::int64_t first, std::int64_t count) {
@@ -111,6 +96,10 @@ void avg_forward(const PlaneShape& shape, const T* input, T* output, Isa isa) {
   if (shape.output_plane() == 1) return global_avg(shape, input, output, isa);
   const PoolKernels<T>& kernels = pool_kernels<T>(isa);
   const WindowTables tables = adaptive_tables(shape);
+  if (prefers_lanes<T>(shape, kernels.lanes)) {
+    const LanePool<T> pool = lane_pool(shape, tables, kernels);
+    if (pool.fits()) return pool.mean(input, output);
+  }
   const std::int64_t rows = shape.output[0] * shape.output[1], columns = shape.output[2];
   const std::int64_t width = shape.input[2], depth_step = shape.input[1] * width;
   const double elements = elements_per_adaptive_window(shape);
@@ -169,12 +158,92 @@ std::vector<Run> runs_of(const WindowTable& table, std::int64_t input) {
   return runs;
 }
 
+using Runs = std::array<std::vector<Run>, max_axes>;
+
+// With planes in the lanes: the shares of all windows of a block of planes, then their sums for each run, then as
+// many copies as it has elements.
 template <class T>
-void avg_grad(const PlaneShape& shape, const T* grad_output, T* grad_input) {
+void avg_grad_in_lanes(const PlaneShape& shape, const WindowTables& tables, const Runs& runs,
+                       const PoolKernels<T>& kernels, const T* grad_output, T* grad_input) {
+  const PoolLanes<T>& lane_kernels = kernels.planes;
+  const std::int64_t lanes = kernels.lanes, from = shape.output_plane(), to = shape.input_plane();
+  const std::int64_t width = shape.input[2];
+  std::array<std::vector<LaneSpan>, max_axes> windows, elements;
+  for (std::size_t axis = 0; axis < max_axes; ++axis)
+    for (const Run& run : runs[axis]) {
+      windows[axis].push_back({run.first, run.behind - run.first});
+      elements[axis].push_back({run.begin, run.end - run.begin});
+    }
+  std::vector<double> row_divisors, column_divisors;
+  for (std::int64_t d = 0; d < shape.output[0]; ++d)
+    for (std::int64_t y = 0; y < shape.output[1]; ++y)
+      row_divisors.push_back(static_cast<double>(tables[0].extent(d) * tables[1].extent(y)));
+  for (std::int64_t x = 0; x < shape.output[2]; ++x)
+    column_divisors.push_back(static_cast<double>(tables[2].extent(x)));
+
+  const auto row_runs = static_cast<std::int64_t>(runs[1].size());
+  const auto column_runs = static_cast<std::int64_t>(runs[2].size());
+  const auto bytes = [&](std::int64_t points, std::size_t size) {
+    return static_cast<std::size_t>(points * lanes) * size;
+  };
+  const std::size_t gradient_bytes = bytes(from + lanes, sizeof(T)),
+                    share_bytes = bytes(from, sizeof(double));
+  const std::size_t sum_bytes = bytes(row_runs * column_runs, sizeof(T));
+  const std::size_t buffer_bytes = gradient_bytes + share_bytes + sum_bytes + bytes(to + lanes, sizeof(T));
+  const std::int64_t blocks = ceil_div(shape.planes(), lanes);
+  const double operations = lane_operations(0, shape.planes() * (to + 2 * from));
+  const TaskSplit split(blocks, operations / static_cast<double>(blocks));
+  const int threads = threads_for(operations, lane_operations_per_thread);
+  const AlignedBuffer buffers(buffer_bytes * static_cast<std::size_t>(threads));
+  parallel_for(split.tasks(), threads, [&](std::int64_t task, int thread) {
+    char* const buffer = static_cast<char*>(buffers.data()) + buffer_bytes * static_cast<std::size_t>(thread);
+    T* const gradient = reinterpret_cast<T*>(buffer);
+    auto* const shares = reinterpret_cast<double*>(buffer + gradient_bytes);
+    T* const sums = reinterpret_cast<T*>(buffer + gradient_bytes + share_bytes);
+    T* const block = reinterpret_cast<T*>(buffer + gradient_bytes + share_bytes + sum_bytes);
+    for (std::int64_t unit = split.begin(task); unit < split.end(task); ++unit) {
+      const std::int64_t plane = unit * lanes, planes = std::min(lanes, shape.planes() - plane);
+      lane_kernels.load(grad_output + plane * from, from, planes, from, gradient);
+      lane_kernels.share(gradient, shape.output[0] * shape.output[1], shape.output[2], row_divisors.data(),
+                         column_divisors.data(), shares);
+      for (std::size_t depth = 0; depth < runs[0].size(); ++depth) {
+        LaneWindows<double> sources;
+        sources.rows = windows[1].data();
+        sources.columns = windows[2].data();
+        sources.row_count = row_runs;
+        sources.column_count = column_runs;
+        sources.first_row = 0;
+        sources.width = sources.row_step = shape.output[2];
+        sources.depths = windows[0][depth].count;
+        sources.depth_step = shape.output[1] * shape.output[2];
+        sources.column_step = 1;
+        lane_kernels.sum_shares(sources, shares + windows[0][depth].first * sources.depth_step * lanes, sums);
+        const LaneSpan& depths = elements[0][depth];
+        T* const first_depth = block + depths.first * shape.input[1] * width * lanes;
+        for (std::int64_t i = 0; i < row_runs; ++i) {
+          const LaneSpan& rows = elements[1][static_cast<std::size_t>(i)];
+          T* const first = first_depth + rows.first * width * lanes;
+          lane_kernels.repeat(sums + i * column_runs * lanes, elements[2].data(), column_runs, first);
+          for (std::int64_t y = 1; y < rows.count; ++y)
+            std::copy_n(first, width * lanes, first + y * width * lanes);
+        }
+        const std::int64_t depth_size = shape.input[1] * width * lanes;
+        for (std::int64_t d = 1; d < depths.count; ++d)
+          std::copy_n(first_depth, depth_size, first_depth + d * depth_size);
+      }
+      lane_kernels.store(block, to, grad_input + plane * to, to, planes);
+    }
+  });
+}
+
+template <class T>
+void avg_grad(const PlaneShape& shape, const T* grad_output, T* grad_input, Isa isa) {
   const WindowTables tables = adaptive_tables(shape);
-  const std::array<std::vector<Run>, max_axes> runs{runs_of(tables[0], shape.input[0]),
-                                                    runs_of(tables[1], shape.input[1]),
-                                                    runs_of(tables[2], shape.input[2])};
+  const Runs runs{runs_of(tables[0], shape.input[0]), runs_of(tables[1], shape.input[1]),
+                  runs_of(tables[2], shape.input[2])};
+  const PoolKernels<T>& kernels = pool_kernels<T>(isa);
+  if (prefers_lanes<T>(shape, kernels.lanes))
+    return avg_grad_in_lanes(shape, tables, runs, kernels, grad_output, grad_input);
   const auto row_runs = static_cast<std::int64_t>(runs[1].size());
   const std::int64_t units_per_plane = static_cast<std::int64_t>(runs[0].size()) * row_runs;
   const std::int64_t units = shape.planes() * units_per_plane;
@@ -221,11 +290,18 @@ void avg_grad(const PlaneShape& shape, const T* grad_output, T* grad_input) {
 
 template <class T>
 void max_forward(const PlaneShape& shape, const T* input, T* output, std::int64_t* indices, Isa isa) {
-  if (shape.output_plane() == 1) return global_max(shape, input, output, indices, isa);
+  const PoolKernels<T>& kernels = pool_kernels<T>(isa);
   const WindowTables tables = adaptive_tables(shape);
+  if (prefers_lanes<T>(shape, kernels.lanes)) {
+    const LanePool<T> pool = lane_pool(shape, tables, kernels);
+    if (pool.fits()) {
+      if (indices != nullptr) return pool.max_with_indices(input, output, indices);
+      return pool.max(input, output);
+    }
+  }
+  if (shape.output_plane() == 1) return global_max(shape, input, output, indices, isa);
   const double elements = elements_per_adaptive_window(shape);
-  max_of_windows(shape, elements, pool_kernels<T>(isa), input, output, indices,
-                 threads_for_windows(shape, elements),
+  max_of_windows(shape, elements, kernels, input, output, indices, threads_for_windows(shape, elements),
                  [&](std::int64_t, int) -> const WindowTables& { return tables; });
 }
 
@@ -240,7 +316,8 @@ void adaptive_avg_pool_forward(const PlaneShape& shape, DType dtype, const void*
     avg_forward(shape, static_cast<const double*>(input), static_cast<double*>(output), isa);
 }
 
-void adaptive_avg_pool_grad(const PlaneShape& shape, DType dtype, const void* grad_output, void* grad_input) {
+void adaptive_avg_pool_grad(const PlaneShape& shape, DType dtype, const void* grad_output, void* grad_input,
+                            Isa isa) {
   if (shape.input_size() == 0) return;
   if (shape.output_size() == 0) {
     const std::size_t width = dtype == DType::float32 ? sizeof(float) : sizeof(double);
@@ -248,9 +325,9 @@ void adaptive_avg_pool_grad(const PlaneShape& shape, DType dtype, const void* gr
     return;
   }
   if (dtype == DType::float32)
-    avg_grad(shape, static_cast<const float*>(grad_output), static_cast<float*>(grad_input));
+    avg_grad(shape, static_cast<const float*>(grad_output), static_cast<float*>(grad_input), isa);
   else
-    avg_grad(shape, static_cast<const double*>(grad_output), static_cast<double*>(grad_input));
+    avg_grad(shape, static_cast<const double*>(grad_output), static_cast<double*>(grad_input), isa);
 }
 
 void adaptive_max_pool_forward(const PlaneShape& shape, DType dtype, const void* input, void* output,

@@ -2,6 +2,7 @@
 #include "convnative/pool.h"
 #include "pool/divisors.h"
 #include "pool/kernels.h"
+#include "pool/lane_pool.h"
 #include "pool/reduce.h"
 #include "pool/spread.h"
 #include "ref/pool.h"
@@ -14,10 +15,11 @@ void forward(const PoolShape& shape, const AvgPoolDivisor& divisor, const T* inp
   const PoolKernels<T>& kernels = pool_kernels<T>(isa);
   const Divisors<T> divisors(shape, divisor);
   const PoolReduction<T> reduction(shape, kernels.sum);
-  reduction.run(input, output,
-                [&](T* row, std::int64_t depth, std::int64_t y, std::int64_t begin, std::int64_t end) {
-                  kernels.divide(divisors.divide(row, row, depth, y, begin, end));
-                });
+  if (max_or_sum_prefers_lanes(shape, kernels.lanes)) {
+    const LanePool<T> pool = lane_pool(shape, kernels, reduction.separable());
+    if (pool.fits()) return pool.sum(input, output, divisors);
+  }
+  reduction.run_averages(input, output, divisors);
 }
 
 template <class T>
@@ -27,6 +29,10 @@ void grad(const PoolShape& shape, const AvgPoolDivisor& divisor, const T* grad_o
   const PoolSpread<T> spread(shape, kernels);
   if (!spread.applies()) return ref::avg_pool_grad(shape, divisor, grad_output, grad_input);
   const Divisors<T> divisors(shape, divisor);
+  if (sum_grad_prefers_lanes<T>(shape, kernels.lanes)) {
+    const LanePool<T> pool = lane_pool_of_elements(shape, kernels);
+    if (pool.fits()) return pool.sum_of_shares(grad_output, grad_input, divisors);
+  }
   spread.run(
       grad_input,
       [&](std::int64_t plane, std::int64_t depth, std::int64_t y, std::int64_t begin, std::int64_t end,

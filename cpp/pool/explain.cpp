@@ -3,7 +3,10 @@
 #include <string>
 
 #include "convnative/pool.h"
+#include "pool/adaptive_windows.h"
 #include "pool/kernels.h"
+#include "pool/lane_max_grad.h"
+#include "pool/lane_pool.h"
 #include "pool/planes.h"
 #include "pool/power.h"
 #include "pool/reduce.h"
@@ -64,6 +67,16 @@ PoolExplanation explain_argmax(const PoolShape& shape, const PoolKernels<T>& ker
           0,        0};
 }
 
+template <class Pool>
+PoolExplanation explain_lanes(const Pool& pool, const char* kernel) {
+  return {"planes in lanes",
+          kernel,
+          "rows are short or windows far apart: a vector holds one element of as many planes",
+          pool.threads(),
+          static_cast<std::int64_t>(pool.buffer_bytes()) * pool.threads(),
+          0};
+}
+
 template <class T>
 PoolExplanation explain(PoolOperation operation, const PoolShape& shape, Isa isa) {
   const PoolKernels<T>& kernels = pool_kernels<T>(isa);
@@ -74,19 +87,41 @@ PoolExplanation explain(PoolOperation operation, const PoolShape& shape, Isa isa
     explanation.bytes_touched = bytes;
     return explanation;
   };
+  const int lanes = kernels.lanes;
+  const char* const argmax_name = kernels.planes.argmax_name;
   switch (operation) {
     case PoolOperation::max_forward:
+      if (max_or_sum_prefers_lanes(shape, lanes)) {
+        const LanePool<T> pool = lane_pool(shape, kernels, PoolReduction<T>(shape, kernels.max).separable());
+        if (pool.fits()) return touching(explain_lanes(pool, kernels.planes.max_name), input + output);
+      }
       return touching(explain_reduction(PoolReduction<T>(shape, kernels.max)), input + output);
     case PoolOperation::max_with_indices:
+      if (has_narrow_offsets<T>(shape) && indices_prefer_lanes(shape, lanes)) {
+        const LanePool<T> pool = lane_pool(shape, kernels, false);
+        if (pool.fits()) return touching(explain_lanes(pool, argmax_name), input + output + indices);
+      }
       return touching(explain_argmax(shape, kernels, "the positions of the maxima are asked for"),
                       input + output + indices);
     case PoolOperation::max_grad:
+      if (has_narrow_offsets<T>(shape) && max_grad_prefers_lanes<T>(shape, lanes)) {
+        const LaneMaxGrad<T> pool(shape, kernels.planes, lanes);
+        if (pool.fits()) return touching(explain_lanes(pool, argmax_name), 2 * input + output);
+      }
       return touching(
           explain_argmax(shape, kernels, "the positions of the maxima are found again, none are kept"),
           2 * input + output);
     case PoolOperation::avg_forward:
+      if (max_or_sum_prefers_lanes(shape, lanes)) {
+        const LanePool<T> pool = lane_pool(shape, kernels, PoolReduction<T>(shape, kernels.sum).separable());
+        if (pool.fits()) return touching(explain_lanes(pool, kernels.planes.sum_name), input + output);
+      }
       return touching(explain_reduction(PoolReduction<T>(shape, kernels.sum)), input + output);
     case PoolOperation::avg_grad:
+      if (sum_grad_prefers_lanes<T>(shape, lanes) && PoolSpread<T>(shape, kernels).applies()) {
+        const LanePool<T> pool = lane_pool_of_elements(shape, kernels);
+        if (pool.fits()) return touching(explain_lanes(pool, kernels.planes.sum_name), input + output);
+      }
       return touching(explain_spread(shape, kernels), input + output);
     case PoolOperation::lp_forward: {
       const PoolReduction<T, Power<T>> reduction(shape, kernels.sum, Power<T>(2, false));
@@ -115,10 +150,25 @@ template <class T>
 PoolExplanation explain(PlanePoolOperation operation, const PlaneShape& shape, Isa isa) {
   const PoolKernels<T>& kernels = pool_kernels<T>(isa);
   const double elements = elements_per_adaptive_window(shape);
-  if (operation == PlanePoolOperation::adaptive_avg_forward && shape.output_plane() == 1)
-    return explain_windows<T>(shape, elements, kernels.sum_range_name,
-                              "one window for each plane, summed in float64", false);
-  if (operation == PlanePoolOperation::adaptive_avg_forward)
+  const bool averages = operation == PlanePoolOperation::adaptive_avg_forward;
+  if (averages && shape.output_plane() == 1)
+    return explain_windows<T>(
+        shape, elements,
+        shape.input_plane() > elements_per_piece ? kernels.sum_range_name : kernels.mean_planes_name,
+        "one window for each plane, summed in float64", false);
+  if (operation != PlanePoolOperation::max_unpool_forward && shape.output_size() > 0 &&
+      prefers_lanes<T>(shape, kernels.lanes)) {
+    const LanePool<T> pool = lane_pool(shape, adaptive_tables(shape), kernels);
+    if (pool.fits()) {
+      const bool with_indices = operation == PlanePoolOperation::adaptive_max_with_indices;
+      PoolExplanation explanation = explain_lanes(pool, averages       ? kernels.planes.mean_name
+                                                        : with_indices ? kernels.planes.argmax_name
+                                                                       : kernels.planes.max_name);
+      explanation.bytes_touched = explain_windows<T>(shape, elements, "", "", with_indices).bytes_touched;
+      return explanation;
+    }
+  }
+  if (averages)
     return explain_windows<T>(shape, elements, kernels.sum_rows_name,
                               "windows differ in size; their columns are summed in float64", false);
   if (operation != PlanePoolOperation::max_unpool_forward)

@@ -2,6 +2,7 @@
 // pool/kernels.h.
 #include "pool/kernels.h"
 
+#include "pool/plane_lanes.h"
 #include "pool/range.h"
 #include "pool/row.h"
 #include "pool/spread_row.h"
@@ -10,12 +11,30 @@ namespace convnative {
 namespace CONVNATIVE_ISA {
 namespace {
 
-#define CONVNATIVE_POOL_ROW(T, type, family, Reduction, label, stride) \
-  {type "_" family "_pool_row_" label "_" CONVNATIVE_ISA_NAME, stride, pool_row<T, stride, Reduction<T>>}
+#define CONVNATIVE_POOL_ROW(T, type, family, Reduction, label, stride)                                    \
+  {type "_" family "_pool_row_" label "_" CONVNATIVE_ISA_NAME, stride, pool_row<T, stride, Reduction<T>>, \
+   pool_rows<T, stride, Reduction<T>>}
 
 #define CONVNATIVE_POOL_FAMILY(...)                                                                \
   {CONVNATIVE_POOL_ROW(__VA_ARGS__, "stride1", 1), CONVNATIVE_POOL_ROW(__VA_ARGS__, "stride2", 2), \
    CONVNATIVE_POOL_ROW(__VA_ARGS__, "strided", 0)}
+
+#define CONVNATIVE_POOL_LANES(T, type)              \
+  {type "_max_plane_lanes_" CONVNATIVE_ISA_NAME,    \
+   type "_argmax_plane_lanes_" CONVNATIVE_ISA_NAME, \
+   type "_sum_plane_lanes_" CONVNATIVE_ISA_NAME,    \
+   type "_mean_plane_lanes_" CONVNATIVE_ISA_NAME,   \
+   load_lanes<T>,                                   \
+   store_lanes<T>,                                  \
+   {max_lanes<T, false>, max_lanes<T, true>},       \
+   {argmax_lanes<T, false>, argmax_lanes<T, true>}, \
+   sum_lanes<T>,                                    \
+   mean_lanes<T>,                                   \
+   spread_lanes<T>,                                 \
+   share_lanes<T>,                                  \
+   sum_share_lanes<T>,                              \
+   repeat_lanes<T>,                                 \
+   divide_lanes<T>}
 
 #define CONVNATIVE_POOL_KERNELS(T, type)                       \
   {Isa::CONVNATIVE_ISA,                                        \
@@ -27,13 +46,16 @@ namespace {
    divide_row<T>,                                              \
    type "_sum_range_" CONVNATIVE_ISA_NAME,                     \
    sum_range<T>,                                               \
+   type "_mean_planes_" CONVNATIVE_ISA_NAME,                   \
+   mean_planes<T>,                                             \
    type "_sum_rows_" CONVNATIVE_ISA_NAME,                      \
    sum_rows<T>,                                                \
    type "_max_range_" CONVNATIVE_ISA_NAME,                     \
    max_range<T>,                                               \
    type "_pool_spread_maxima_" CONVNATIVE_ISA_NAME,            \
    spread_maxima<T>,                                           \
-   interleave<T>}
+   interleave<T>,                                              \
+   CONVNATIVE_POOL_LANES(T, type)}
 
 }  // namespace
 

@@ -19,8 +19,7 @@
 // * A row of the table serves one stride, `stride`, or every stride where that is 0.
 // * The bits of a result do not depend on the level.
 //
-// `divide` sets result[i] = source[i] / (rows * columns), columns being the number of elements of window
-// begin + i that lie in [low, high); the two may be the same array.
+// `divide` sets result[i] = source[i] / (row * divisors.columns[begin + i]); the two may be the same array.
 //
 // `spread_maxima` gives the values of a row of windows to one row of elements: for s from the last tap to the
 // first, row[start + i * stride + s * dilation] += values[i] for those i < count whose where[i] is
@@ -28,11 +27,34 @@
 //
 // `interleave` sets result[2 i] = even[i] and result[2 i + 1] = odd[i] for i < count.
 //
-// Two kernels reduce `count` elements in a row, whatever their number, a third several rows at once:
+// Kernels that reduce `count` elements in a row, whatever their number, one or several rows at once:
 //
 //   sum_range  their sum in float64, in an order that `count` alone fixes
+//   mean_planes  for each of `planes` planes that follow on each other that sum over their number
 //   sum_rows   sums[i] = the sum in float64 of source[d * depth_step + r * row_step + i], r running fastest
 //   max_range  the largest; NaN where there is one, -infinity for none. Of zeros of both signs it is either.
+//
+// PoolLanes: small planes, whose rows fill no vectors, are pooled with PLANES IN THE LANES. A block holds as many
+// planes as a vector has lanes, point by point: element `point` of plane `l` lies at block[point * lanes + l].
+// Offsets, steps and counts are in points. A window is any set of points that three spans and three steps
+// describe, so that one loop serves every stride, padding, dilation and adaptive pool.
+//
+//   load      block[point * lanes + l] = source[l * plane_step + point] for point < count; lanes from `planes` on
+//             repeat the last plane. The block has room for `lanes` points more. Returns false where no element
+//             is a NaN; true promises nothing.
+//   store     the inverse, for lanes below `planes`
+//   max       the maximum of every window, as above; `max[0]` where there is no NaN
+//   argmax    the same, and where: offsets from the window's first point with the steps of LaneWindows
+//             (`where_depth_step` for depths), -1 for an empty window; positions in the plane where `positions`
+//   sum       the sum, as above, over row_divisors[y] * column_divisors[x] unless they are null
+//   mean      sums in float64, of each column of the window over depths and rows and then of those, over their
+//             number
+//   spread    block[point under a window whose `where` names it] += the window's value, windows in ascending
+//             order
+//   share     shares[(y * columns + x) * lanes + l] = the same quotient of float64
+//   sum_shares  sums of shares in the order of `mean`
+//   repeat    row[point * lanes + l] = values[i * lanes + l] for the points of runs[i]
+//   divide    block[(y * columns + x) * lanes + l] /= row_divisors[y] * column_divisors[x]
 #pragma once
 
 #include <cstddef>
@@ -41,6 +63,11 @@
 #include "convnative/types.h"
 
 namespace convnative {
+
+// What lies under a window along an axis: points, or rows.
+struct LaneSpan {
+  std::int64_t first, count;
+};
 
 // How the windows lie along the columns. The windows of columns in [full_begin, full_end) hold no padding.
 struct PoolColumns {
@@ -60,15 +87,39 @@ struct PoolRow {
   std::int64_t begin, end;
 };
 
+// What sums are divided by: rows[y] * columns[column] for the windows of row `y`. `columns` has room for a vector
+// more.
+template <class T>
+struct PoolDivisors {
+  const T* rows = nullptr;
+  const T* columns = nullptr;
+  T whole = 1;                                // the factor of columns of which all taps count
+  std::int64_t full_begin = 0, full_end = 0;  // which they are
+};
+
+// One row of windows after the other; sums are divided where there are divisors.
+template <class T>
+struct PoolRows {
+  const PoolColumns* columns;
+  const T* source;       // column 0 of the first depth under the windows
+  const LaneSpan* rows;  // rows of the source under each row of windows
+  std::int64_t row_count;
+  std::int64_t width;  // of a row of the source
+  std::int64_t depths;
+  std::ptrdiff_t depth_step;
+  std::ptrdiff_t row_step;
+  std::int64_t begin, end;
+  std::ptrdiff_t result_step;
+  PoolDivisors<T> divisors = {};
+};
+
 template <class T>
 struct PoolDivide {
   const T* source;
   T* result;
   std::int64_t begin, end;
-  T rows;
-  std::int64_t kernel, stride, dilation, pad;
-  std::int64_t low, high;             // the columns that count
-  std::int64_t full_begin, full_end;  // windows of which all columns count
+  T row;
+  PoolDivisors<T> divisors;
 };
 
 // As wide as T, so that indices and values move in step.
@@ -94,11 +145,55 @@ struct PoolMaxima {
   std::int64_t offset;
 };
 
+template <class T>
+struct LaneWindows {
+  const LaneSpan* rows;
+  const LaneSpan* columns;
+  std::int64_t row_count, column_count;
+  std::int64_t first_row;  // that the block holds
+  std::int64_t width;      // points in a row of the block
+  std::int64_t depths;
+  std::ptrdiff_t depth_step, row_step, column_step;
+  std::ptrdiff_t where_depth_step = 0;
+  bool positions = false;
+  std::int64_t origin = 0;  // the position in the plane of the block's first point
+  const T* row_divisors = nullptr;
+  const T* column_divisors = nullptr;
+
+  // A window's first point.
+  std::ptrdiff_t start(const LaneSpan& row, const LaneSpan& column) const {
+    return (row.first - first_row) * width + column.first;
+  }
+};
+
+template <class T>
+struct PoolLanes {
+  const char* max_name;
+  const char* argmax_name;
+  const char* sum_name;
+  const char* mean_name;
+  bool (*load)(const T* source, std::ptrdiff_t plane_step, std::int64_t planes, std::int64_t count, T* block);
+  void (*store)(const T* block, std::int64_t count, T* result, std::ptrdiff_t plane_step,
+                std::int64_t planes);
+  void (*max[2])(const LaneWindows<T>&, const T* block, T* result);
+  void (*argmax[2])(const LaneWindows<T>&, const T* block, T* result, PoolIndex<T>* where);
+  void (*sum)(const LaneWindows<T>&, const T* block, T* result);
+  void (*mean)(const LaneWindows<T>&, const T* block, T* result);
+  void (*spread)(const LaneWindows<T>&, const PoolIndex<T>* where, const T* values, T* block);
+  void (*share)(const T* block, std::int64_t rows, std::int64_t columns, const double* row_divisors,
+                const double* column_divisors, double* shares);
+  void (*sum_shares)(const LaneWindows<double>&, const double* shares, T* result);
+  void (*repeat)(const T* values, const LaneSpan* runs, std::int64_t count, T* row);
+  void (*divide)(T* block, std::int64_t rows, std::int64_t columns, const T* row_divisors,
+                 const T* column_divisors);
+};
+
 template <class T, class Result>
 struct PoolKernel {
   const char* name;  // f32_max_pool_row_stride2_avx512: type, family, stride, ISA
   int stride;        // 0: any
   void (*run)(const PoolRow<T>&, Result* result);
+  void (*run_rows)(const PoolRows<T>&, Result* result);  // row y at result + y * result_step
 };
 
 // The strides that have a row of their own come first, the row for any stride last.
@@ -115,6 +210,8 @@ struct PoolKernels {
   void (*divide)(const PoolDivide<T>&);
   const char* sum_range_name;
   double (*sum_range)(const T* source, std::int64_t count);
+  const char* mean_planes_name;
+  void (*mean_planes)(const T* source, std::int64_t planes, std::int64_t count, T* result);
   const char* sum_rows_name;
   void (*sum_rows)(const T* source, std::int64_t depths, std::ptrdiff_t depth_step, std::int64_t rows,
                    std::ptrdiff_t row_step, std::int64_t count, double* sums);
@@ -123,6 +220,7 @@ struct PoolKernels {
   const char* spread_maxima_name;
   void (*spread_maxima)(const PoolMaxima<T>&);
   void (*interleave)(const T* even, const T* odd, std::int64_t count, T* result);
+  PoolLanes<T> planes;
 };
 
 template <class T>

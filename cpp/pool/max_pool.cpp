@@ -5,6 +5,8 @@
 
 #include "convnative/pool.h"
 #include "pool/kernels.h"
+#include "pool/lane_max_grad.h"
+#include "pool/lane_pool.h"
 #include "pool/planes.h"
 #include "pool/reduce.h"
 #include "pool/window.h"
@@ -15,8 +17,13 @@ namespace {
 
 template <class T>
 void forward(const PoolShape& shape, const T* input, T* output, Isa isa) {
-  const PoolReduction<T> reduction(shape, pool_kernels<T>(isa).max);
-  reduction.run(input, output, [](T*, std::int64_t, std::int64_t, std::int64_t, std::int64_t) {});
+  const PoolKernels<T>& kernels = pool_kernels<T>(isa);
+  const PoolReduction<T> reduction(shape, kernels.max);
+  if (max_or_sum_prefers_lanes(shape, kernels.lanes)) {
+    const LanePool<T> pool = lane_pool(shape, kernels, reduction.separable());
+    if (pool.fits()) return pool.max(input, output);
+  }
+  reduction.run(input, output);
 }
 
 constexpr std::int64_t block_of_windows = 512;
@@ -65,8 +72,12 @@ void for_each_plane(const PoolShape& shape, const Body& body) {
 template <class T>
 void grad(const PoolShape& shape, const T* input, const T* grad_output, T* grad_input, Isa isa) {
   if (!has_narrow_offsets<T>(shape)) return ref::max_pool_grad(shape, input, grad_output, grad_input);
-  const PoolColumns columns = pool_columns(shape);
   const PoolKernels<T>& kernels = pool_kernels<T>(isa);
+  if (max_grad_prefers_lanes<T>(shape, kernels.lanes)) {
+    const LaneMaxGrad<T> pool(shape, kernels.planes, kernels.lanes);
+    if (pool.fits()) return pool.run(input, grad_output, grad_input);
+  }
+  const PoolColumns columns = pool_columns(shape);
   const auto argmax = for_stride(kernels.argmax, shape.stride[2]).run;
   // Looking for the maxima under every tap pays for few taps; both ways add in the same order.
   constexpr double most_taps = 4;
@@ -113,8 +124,13 @@ void pick(const PoolShape& shape, const T* input, const T* values, T* output, Is
 template <class T>
 void forward_with_indices(const PoolShape& shape, const T* input, T* output, std::int64_t* indices, Isa isa) {
   if (!has_narrow_offsets<T>(shape)) return ref::max_pool_with_indices(shape, input, output, indices);
+  const PoolKernels<T>& kernels = pool_kernels<T>(isa);
+  if (indices_prefer_lanes(shape, kernels.lanes)) {
+    const LanePool<T> pool = lane_pool(shape, kernels, false);
+    if (pool.fits()) return pool.max_with_indices(input, output, indices);
+  }
   const PoolColumns columns = pool_columns(shape);
-  const auto argmax = for_stride(pool_kernels<T>(isa).argmax, shape.stride[2]).run;
+  const auto argmax = for_stride(kernels.argmax, shape.stride[2]).run;
   for_each_plane(shape, [&](std::int64_t plane) {
     const T* const source = input + plane * shape.input_plane();
     T* const values = output + plane * shape.output_plane();

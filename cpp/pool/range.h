@@ -2,6 +2,7 @@
 #pragma once
 
 #include "simd/strided.h"
+#include "simd/transpose.h"
 #include "simd/vec.h"
 
 namespace convnative {
@@ -20,6 +21,47 @@ double sum_range(const T* source, std::int64_t count) {
   for (int half = chains / 2; half > 0; half /= 2)
     for (int chain = 0; chain < half; ++chain) sums[chain] += sums[chain + half];
   return sums[0];
+}
+
+// The chains of sum_range, for as many planes as a register has numbers: one transpose adds up the last chains of
+// all of them.
+template <class T>
+void mean_planes(const T* source, std::int64_t planes, std::int64_t count, T* result) {
+  using D = Vec<double>;
+  constexpr int chains = 16, parts = chains / D::lanes;
+  typedef T Part __attribute__((vector_size(sizeof(T) * D::lanes), aligned(alignof(T)), may_alias));
+  const auto elements = static_cast<double>(count);
+  const std::int64_t whole = count / chains * chains;
+  for (std::int64_t first = 0; first < planes; first += D::lanes) {
+    const std::int64_t left = planes - first < D::lanes ? planes - first : D::lanes;
+    D::Reg sums[D::lanes] = {};
+    for (std::int64_t p = 0; p < left; ++p) {
+      const T* const plane = source + (first + p) * count;
+      D::Reg part[parts] = {};
+      const auto add = [&part](const T* x) __attribute__((always_inline)) {
+        for (int i = 0; i < parts; ++i)
+          part[i] =
+              part[i] + __builtin_convertvector(*reinterpret_cast<const Part*>(x + i * D::lanes), D::Reg);
+      };
+      for (std::int64_t i = 0; i < whole; i += chains) add(plane + i);
+      if (whole < count) {
+        // Chains that start from +0 are never -0: zeros in place of what is missing change no bit.
+        T rest[chains];
+        for (int i = 0; i < chains; i += Vec<T>::lanes)
+          Vec<T>::store(rest + i, Vec<T>::load(lane_mask<T>(0, count - whole - i), plane + whole + i));
+        add(rest);
+      }
+      for (int half = parts / 2; half > 0; half /= 2)
+        for (int i = 0; i < half; ++i) part[i] = part[i] + part[i + half];
+      sums[p] = part[0];
+    }
+    transpose(sums);
+    for (int half = D::lanes / 2; half > 0; half /= 2)
+      for (int i = 0; i < half; ++i) sums[i] = sums[i] + sums[i + half];
+    double means[D::lanes];
+    D::store(means, sums[0] / D::broadcast(elements));
+    for (std::int64_t p = 0; p < left; ++p) result[first + p] = static_cast<T>(means[p]);
+  }
 }
 
 template <class T>

@@ -13,9 +13,11 @@
 #include <algorithm>
 #include <cstdint>
 #include <type_traits>
+#include <vector>
 
 #include "base/aligned_buffer.h"
 #include "base/parallel.h"
+#include "pool/divisors.h"
 #include "pool/kernels.h"
 #include "pool/strips.h"
 #include "pool/window.h"
@@ -68,6 +70,14 @@ class PoolReduction {
       // A window that a buffer of any use cannot hold.
       if (buffer_bytes() > 8 * pool_buffer_bytes) separable_ = false;
     }
+    rows_.reserve(static_cast<std::size_t>(shape.output[1]));
+    for (std::int64_t y = 0; y < shape.output[1]; ++y) {
+      const Span rows = elements_of_window(shape, 1, y);
+      rows_.push_back({rows.begin, rows.count});
+      most_rows_ = std::max(most_rows_, rows.count);
+    }
+    if (separable_ && !transforms)
+      for (std::int64_t y = 0; y < shape.input[1]; ++y) each_row_.push_back({y, 1});
     if (!separable_) {
       constexpr double elements_per_unit = 1e5;
       const double rows =
@@ -96,6 +106,21 @@ class PoolReduction {
   // A reduction of a function must be separable. `finish(row, depth, y, begin, end)` is called for each piece of a row of the output when it is complete.
   template <class Finish>
   void run(const T* input, T* output, const Finish& finish) const {
+    run(input, output, nullptr, finish);
+  }
+
+  void run(const T* input, T* output) const {
+    run(input, output, [](T*, std::int64_t, std::int64_t, std::int64_t, std::int64_t) {});
+  }
+
+  // Sums, divided as they are stored.
+  void run_averages(const T* input, T* output, const Divisors<T>& divisors) const {
+    run(input, output, &divisors, [](T*, std::int64_t, std::int64_t, std::int64_t, std::int64_t) {});
+  }
+
+ private:
+  template <class Finish>
+  void run(const T* input, T* output, const Divisors<T>* divisors, const Finish& finish) const {
     const std::int64_t strips_per_depth = ceil_div(shape_.output[1], strips_.rows);
     const std::int64_t units_per_plane = shape_.output[0] * strips_per_depth;
     const TaskSplit split(shape_.planes() * units_per_plane,
@@ -114,74 +139,95 @@ class PoolReduction {
         const T* const source = input + plane * shape_.input_plane();
         T* const result = output + plane * shape_.output_plane();
         if (transforms || separable_)
-          run_separable(source, result, depth, begin, end, buffer, finish);
+          run_separable(source, result, depth, begin, end, buffer, divisors, finish);
         else
-          run_direct(source, result, depth, begin, end, finish);
+          run_direct(source, result, depth, begin, end, divisors, finish);
       }
     });
   }
 
- private:
   template <class Finish>
   void run_direct(const T* source, T* result, std::int64_t depth, std::int64_t begin, std::int64_t end,
-                  const Finish& finish) const {
-    for (std::int64_t y = begin; y < end; ++y) {
-      T* const row = result + (depth * shape_.output[1] + y) * shape_.output[2];
-      reduce_.run(window_row(shape_, columns_, source, depth, y, 0, shape_.output[2]), row);
-      finish(row, depth, y, 0, shape_.output[2]);
-    }
+                  const Divisors<T>* divisors, const Finish& finish) const {
+    const std::int64_t width = shape_.output[2];
+    T* const first = result + (depth * shape_.output[1] + begin) * width;
+    PoolRows<T> rows = window_rows(source, depth, begin, end);
+    if (divisors != nullptr) rows.divisors = divisors->from(depth, begin);
+    reduce_.run_rows(rows, first);
+    for (std::int64_t y = begin; y < end; ++y) finish(first + (y - begin) * width, depth, y, 0, width);
+  }
+
+  // Rows [begin, end) of windows at `depth`, over a plane of the input.
+  PoolRows<T> window_rows(const T* plane, std::int64_t depth, std::int64_t begin, std::int64_t end) const {
+    const Span depths = elements_of_window(shape_, 0, depth);
+    const std::int64_t width = shape_.input[2], depth_size = shape_.input[1] * width;
+    // A dilation that leaves a window only one element may be of any size.
+    return {&columns_,
+            plane + depths.begin * depth_size,
+            rows_.data() + begin,
+            end - begin,
+            width,
+            depths.count,
+            depths.count > 1 ? shape_.dilation[0] * depth_size : 0,
+            most_rows_ > 1 ? shape_.dilation[1] * width : 0,
+            0,
+            shape_.output[2],
+            shape_.output[2]};
   }
 
   template <class Finish>
   void run_separable(const T* source, T* result, std::int64_t depth, std::int64_t begin, std::int64_t end,
-                     T* buffer, const Finish& finish) const {
+                     T* buffer, const Divisors<T>* divisors, const Finish& finish) const {
     const std::int64_t width = shape_.input[2];
     const Span depths = elements_of_window(shape_, 0, depth);
-    const Span first = elements_of_window(shape_, 1, begin), last = elements_of_window(shape_, 1, end - 1);
-    const std::int64_t first_row = first.begin, end_row = last.begin + last.count;
+    const LaneSpan &first = row_span(begin), &last = row_span(end - 1);
+    const std::int64_t first_row = first.first, end_row = last.first + last.count;
 
     for (std::int64_t left = 0; left < shape_.output[2]; left += strips_.columns) {
       const std::int64_t right = std::min(left + strips_.columns, shape_.output[2]);
       const std::int64_t block = right - left;
       const std::int64_t buffer_depth = strips_.buffer_rows * block;
-      for (std::int64_t d = 0; d < depths.count; ++d)
-        for (std::int64_t y = first_row; y < end_row; ++y)
-          reduce_row(source + ((depths.begin + d * shape_.dilation[0]) * shape_.input[1] + y) * width, left,
-                     right, buffer + transformed_offset(),
-                     buffer + d * buffer_depth + (y - first_row) * block);
+      for (std::int64_t d = 0; d < depths.count; ++d) {
+        const std::int64_t depth_row = (depths.begin + d * shape_.dilation[0]) * shape_.input[1];
+        if constexpr (transforms)
+          for (std::int64_t y = first_row; y < end_row; ++y)
+            reduce_row(source + (depth_row + y) * width, left, right, buffer + transformed_offset(),
+                       buffer + d * buffer_depth + (y - first_row) * block);
+        else
+          reduce_.run_rows({&columns_, source + depth_row * width, each_row_.data() + first_row,
+                            end_row - first_row, width, 1, 0, 0, left, right, block},
+                           buffer + d * buffer_depth);
+      }
 
       const PoolColumns block_columns = plain_columns(block);
-      for (std::int64_t y = begin; y < end; ++y) {
-        const Span rows = elements_of_window(shape_, 1, y);
-        T* const row = result + (depth * shape_.output[1] + y) * shape_.output[2] + left;
-        combine_.run({&block_columns, buffer + (rows.begin - first_row) * block, depths.count, buffer_depth,
-                      rows.count, block, 0, block},
-                     row);
-        finish(row, depth, y, left, right);
-      }
+      T* const rows = result + (depth * shape_.output[1] + begin) * shape_.output[2] + left;
+      combine_.run_rows({&block_columns, buffer - first_row * block, rows_.data() + begin, end - begin, block,
+                         depths.count, buffer_depth, block, 0, block, shape_.output[2],
+                         divisors != nullptr ? divisors->from(depth, begin, left) : PoolDivisors<T>{}},
+                        rows);
+      for (std::int64_t y = begin; y < end; ++y)
+        finish(rows + (y - begin) * shape_.output[2], depth, y, left, right);
     }
   }
 
+  const LaneSpan& row_span(std::int64_t y) const { return rows_[static_cast<std::size_t>(y)]; }
+
   std::int64_t transformed_offset() const { return depths_ * strips_.buffer_rows * strips_.columns; }
 
-  // One row of the input along windows [left, right); `scratch` has room for the elements under them.
-  void reduce_row(const T* row, std::int64_t left, std::int64_t right, [[maybe_unused]] T* scratch,
-                  T* result) const {
-    if constexpr (transforms) {
-      const std::int64_t last_start = window_start(shape_, 2, right - 1);
-      const std::int64_t reach = shape_.dilation[2] * (shape_.kernel[2] - 1);
-      const std::int64_t begin = std::clamp<std::int64_t>(window_start(shape_, 2, left), 0, columns_.width);
-      const std::int64_t end = last_start >= columns_.width - reach
-                                   ? columns_.width
-                                   : std::max<std::int64_t>(last_start + reach + 1, begin);
-      function_.apply(row, begin, end, scratch);
-      PoolColumns columns = columns_;
-      columns.width = end - begin;
-      columns.pad += begin;
-      reduce_.run({&columns, scratch, 1, 0, 1, 0, left, right}, result);
-    } else {
-      reduce_.run({&columns_, row, 1, 0, 1, 0, left, right}, result);
-    }
+  // The function of one row of the input along windows [left, right); `scratch` has room for the elements under
+  // them.
+  void reduce_row(const T* row, std::int64_t left, std::int64_t right, T* scratch, T* result) const {
+    const std::int64_t last_start = window_start(shape_, 2, right - 1);
+    const std::int64_t reach = shape_.dilation[2] * (shape_.kernel[2] - 1);
+    const std::int64_t begin = std::clamp<std::int64_t>(window_start(shape_, 2, left), 0, columns_.width);
+    const std::int64_t end = last_start >= columns_.width - reach
+                                 ? columns_.width
+                                 : std::max<std::int64_t>(last_start + reach + 1, begin);
+    function_.apply(row, begin, end, scratch);
+    PoolColumns columns = columns_;
+    columns.width = end - begin;
+    columns.pad += begin;
+    reduce_.run({&columns, scratch, 1, 0, 1, 0, left, right}, result);
   }
 
   const PoolShape& shape_;
@@ -195,6 +241,9 @@ class PoolReduction {
   std::int64_t depths_ = 0;
   std::int64_t transformed_ = 0;  // elements of a row on their way through the function
   Strips strips_{};
+  std::vector<LaneSpan> rows_;      // of the input under each row of windows
+  std::vector<LaneSpan> each_row_;  // of the input, on its own
+  std::int64_t most_rows_ = 0;      // under a window
 };
 
 }  // namespace convnative

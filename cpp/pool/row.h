@@ -6,6 +6,9 @@
 // lanes for which it lies in the row. The same paths serve the last columns of a row.
 #pragma once
 
+#include <type_traits>
+
+#include "pool/exact_inverse.h"
 #include "pool/kernels.h"
 #include "simd/strided.h"
 #include "simd/vec.h"
@@ -186,21 +189,61 @@ CONVNATIVE_INLINE void add_taps(const PoolRow<T>& row, std::int64_t column, Redu
     }
 }
 
-template <class T, int Stride, int Kernel, class Reduction>
-CONVNATIVE_INLINE void pool_row_of(const PoolRow<T>& row, typename Reduction::Result* result) {
+// Quotients of the sums of a row of windows.
+template <class T>
+struct RowDivisors {
+  using V = Vec<T>;
+  using Reg = typename V::Reg;
+
+  CONVNATIVE_INLINE RowDivisors(const PoolDivisors<T>& given, T row)
+      : divisors(given), exact(has_exact_inverse(row * given.whole)), rows(V::broadcast(row)) {
+    inverse = V::broadcast(exact ? 1 / (row * given.whole) : 0);
+  }
+  CONVNATIVE_INLINE Reg divide(Reg sums, std::int64_t column, std::int64_t count) const {
+    const bool multiply = exact && column >= divisors.full_begin && column + count <= divisors.full_end;
+    return multiply ? sums * inverse : sums / (rows * V::load(divisors.columns + column));
+  }
+  CONVNATIVE_INLINE void operator()(SumReduction<T>& reduction, std::int64_t column,
+                                    std::int64_t count) const {
+    reduction.sum = divide(reduction.sum, column, count);
+  }
+
+  const PoolDivisors<T>& divisors;
+  bool exact;
+  Reg rows, inverse;
+};
+
+struct Undivided {
+  template <class Reduction>
+  CONVNATIVE_INLINE void operator()(Reduction&, std::int64_t, std::int64_t) const {}
+};
+
+// `finish(reduction, column, count)` before windows are stored.
+template <class T, int Stride, int Kernel, class Reduction, class Finish>
+CONVNATIVE_INLINE void pool_row_of(const PoolRow<T>& row, typename Reduction::Result* result,
+                                   const Finish& finish) {
   constexpr std::int64_t lanes = Vec<T>::lanes;
   const PoolColumns& columns = *row.columns;
   const std::int64_t full_end = columns.full_end < row.end ? columns.full_end : row.end;
+  // Where they hold no padding, the last windows go with some that are done already rather than under a mask.
+  const std::int64_t last = row.end - lanes;
+  const bool shifts = full_end == row.end && last >= columns.full_begin && last >= row.begin;
   for (std::int64_t column = row.begin; column < row.end; column += lanes, result += lanes) {
+    if (shifts && column > last) {
+      result -= column - last;
+      column = last;
+    }
     Reduction reduction;
     if (column >= columns.full_begin && column + lanes <= full_end) {
       reduction.start(row.depths > 0 && row.rows > 0);
       add_taps<T, Stride, Kernel, true>(row, column, reduction);
+      finish(reduction, column, lanes);
       reduction.store(result);
     } else {
       const std::int64_t count = row.end - column < lanes ? row.end - column : lanes;
       reduction.start(false);
       add_taps<T, Stride, Kernel, false>(row, column, reduction);
+      finish(reduction, column, count);
       if (reduction.undecided(count))
         reduce_partial<T, Stride, Reduction>(row, column, count, result);
       else
@@ -209,22 +252,46 @@ CONVNATIVE_INLINE void pool_row_of(const PoolRow<T>& row, typename Reduction::Re
   }
 }
 
+// Whether the rows of strides 1 and 2 serve: a window far beyond both ends of its row has many taps that are not
+// there.
+template <int Stride, int Lanes>
+CONVNATIVE_INLINE bool loads_neighbours(const PoolColumns& columns) {
+  return Stride > 0 && columns.dilation == 1 && columns.kernel <= columns.width + Lanes;
+}
+
+template <class T>
+void divide_row(const PoolDivide<T>& p) {
+  using V = Vec<T>;
+  constexpr std::int64_t lanes = V::lanes;
+  const RowDivisors<T> divisors(p.divisors, p.row);
+  for (std::int64_t column = p.begin; column < p.end; column += lanes) {
+    const T* const source = p.source + (column - p.begin);
+    T* const result = p.result + (column - p.begin);
+    const std::int64_t count = p.end - column < lanes ? p.end - column : lanes;
+    if (count == lanes) {
+      V::store(result, divisors.divide(V::load(source), column, count));
+    } else {
+      const typename V::Mask mask = lane_mask<T>(0, count);
+      V::store(mask, result, divisors.divide(V::load(mask, source), column, count));
+    }
+  }
+}
+
 template <class T, int Stride, class Reduction>
 void pool_row(const PoolRow<T>& row, typename Reduction::Result* result) {
   constexpr std::int64_t lanes = Vec<T>::lanes;
   const PoolColumns& columns = *row.columns;
-  // A window far beyond both ends of its row has many taps that are not there.
   if constexpr (Stride > 0)
-    if (columns.dilation == 1 && columns.kernel <= columns.width + lanes) {
+    if (loads_neighbours<Stride, lanes>(columns)) {
       switch (columns.kernel) {
         case 1:
-          return pool_row_of<T, Stride, 1, Reduction>(row, result);
+          return pool_row_of<T, Stride, 1, Reduction>(row, result, Undivided{});
         case 2:
-          return pool_row_of<T, Stride, 2, Reduction>(row, result);
+          return pool_row_of<T, Stride, 2, Reduction>(row, result, Undivided{});
         case 3:
-          return pool_row_of<T, Stride, 3, Reduction>(row, result);
+          return pool_row_of<T, Stride, 3, Reduction>(row, result, Undivided{});
         default:
-          return pool_row_of<T, Stride, 0, Reduction>(row, result);
+          return pool_row_of<T, Stride, 0, Reduction>(row, result, Undivided{});
       }
     }
   const std::int64_t full_end = columns.full_end < row.end ? columns.full_end : row.end;
@@ -245,40 +312,48 @@ void pool_row(const PoolRow<T>& row, typename Reduction::Result* result) {
 }
 
 template <class T>
-void divide_row(const PoolDivide<T>& p) {
-  using V = Vec<T>;
-  constexpr std::int64_t lanes = V::lanes;
-  const T whole = p.rows * static_cast<T>(p.kernel);
-  const typename V::Reg full = V::broadcast(whole);
-  // A product by the inverse of a power of two is the quotient, bit for bit, and several times as fast.
-  const bool exact = whole >= 1 && whole <= 4096 &&
-                     (static_cast<std::int64_t>(whole) & (static_cast<std::int64_t>(whole) - 1)) == 0 &&
-                     static_cast<T>(static_cast<std::int64_t>(whole)) == whole;
-  const typename V::Reg inverse = V::broadcast(exact ? 1 / whole : 0);
-  for (std::int64_t column = p.begin; column < p.end; column += lanes) {
-    const T* const source = p.source + (column - p.begin);
-    T* const result = p.result + (column - p.begin);
-    const std::int64_t count = p.end - column < lanes ? p.end - column : lanes;
-    typename V::Reg divisor = full;
-    if (column < p.full_begin || column + count > p.full_end) {
-      T columns[lanes] = {};
-      for (std::int64_t lane = 0; lane < lanes; ++lane) {
-        const std::int64_t start = (lane < count ? column + lane : column) * p.stride - p.pad;
-        const std::int64_t first = start < p.low ? (p.low - start - 1) / p.dilation + 1 : 0;
-        const std::int64_t behind = start < p.high ? (p.high - start - 1) / p.dilation + 1 : 0;
-        const std::int64_t end = p.kernel < behind ? p.kernel : behind;
-        columns[lane] = static_cast<T>(end > first ? end - first : 0);
+PoolRow<T> CONVNATIVE_INLINE row_of(const PoolRows<T>& rows, const PoolColumns& columns, std::int64_t y) {
+  return {&columns,           rows.source + rows.rows[y].first * rows.width,
+          rows.depths,        rows.depth_step,
+          rows.rows[y].count, rows.row_step,
+          rows.begin,         rows.end};
+}
+
+template <class T, int Stride, int Kernel, class Reduction>
+void pool_rows_of(const PoolRows<T>& given, typename Reduction::Result* result) {
+  const PoolRows<T> rows = given;  // which no store can change
+  const PoolColumns columns = *rows.columns;
+  if constexpr (std::is_same_v<Reduction, SumReduction<T>>)
+    if (rows.divisors.rows != nullptr) {
+      for (std::int64_t y = 0; y < rows.row_count; ++y, result += rows.result_step)
+        pool_row_of<T, Stride, Kernel, Reduction>(row_of(rows, columns, y), result,
+                                                  RowDivisors<T>(rows.divisors, rows.divisors.rows[y]));
+      return;
+    }
+  for (std::int64_t y = 0; y < rows.row_count; ++y, result += rows.result_step)
+    pool_row_of<T, Stride, Kernel, Reduction>(row_of(rows, columns, y), result, Undivided{});
+}
+
+template <class T, int Stride, class Reduction>
+void pool_rows(const PoolRows<T>& rows, typename Reduction::Result* result) {
+  if constexpr (Stride > 0)
+    if (loads_neighbours<Stride, Vec<T>::lanes>(*rows.columns)) {
+      switch (rows.columns->kernel) {
+        case 1:
+          return pool_rows_of<T, Stride, 1, Reduction>(rows, result);
+        case 2:
+          return pool_rows_of<T, Stride, 2, Reduction>(rows, result);
+        case 3:
+          return pool_rows_of<T, Stride, 3, Reduction>(rows, result);
+        default:
+          return pool_rows_of<T, Stride, 0, Reduction>(rows, result);
       }
-      divisor = V::broadcast(p.rows) * V::load(columns);
     }
-    const bool multiply = exact && column >= p.full_begin && column + count <= p.full_end;
-    if (count == lanes) {
-      V::store(result, multiply ? V::load(source) * inverse : V::load(source) / divisor);
-    } else {
-      const typename V::Mask mask = lane_mask<T>(0, count);
-      const typename V::Reg sums = V::load(mask, source);
-      V::store(mask, result, multiply ? sums * inverse : sums / divisor);
-    }
+  for (std::int64_t y = 0; y < rows.row_count; ++y, result += rows.result_step) {
+    pool_row<T, Stride, Reduction>(row_of(rows, *rows.columns, y), result);
+    if constexpr (std::is_same_v<Reduction, SumReduction<T>>)
+      if (rows.divisors.rows != nullptr)
+        divide_row<T>({result, result, rows.begin, rows.end, rows.divisors.rows[y], rows.divisors});
   }
 }
 

@@ -11,6 +11,7 @@
 //   load(r, m, p)                         lanes that are off keep r's
 //   gather(r, m, p, stride)               lane l from p[l * stride]
 //   fma(a, b, c)                          a * b + c; rounded once where the level has FMA, twice on baseline
+//   max_of_numbers(a, b)                  the larger; a where they compare equal or either is NaN
 //   max(a, b)                             the larger; NaN where either is NaN; a where they compare equal
 //
 // An FMA chain gives the same bits on every level that has FMA, whatever its width.

@@ -46,6 +46,7 @@ struct Vec<float> {
     return _mm256_insertf128_ps(_mm256_castps128_ps256(first), second, 1);
   }
   static CONVNATIVE_INLINE Reg fma(Reg a, Reg b, Reg c) { return _mm256_fmadd_ps(a, b, c); }
+  static CONVNATIVE_INLINE Reg max_of_numbers(Reg a, Reg b) { return _mm256_max_ps(b, a); }
   static CONVNATIVE_INLINE Reg max(Reg a, Reg b) {
     // The instruction returns its second operand where either is NaN or both compare equal.
     return _mm256_blendv_ps(_mm256_max_ps(b, a), b, _mm256_cmp_ps(b, b, _CMP_UNORD_Q));
@@ -78,6 +79,7 @@ struct Vec<double> {
     return _mm256_mask_i64gather_pd(r, p, lane, _mm256_castsi256_pd(m), 8);
   }
   static CONVNATIVE_INLINE Reg fma(Reg a, Reg b, Reg c) { return _mm256_fmadd_pd(a, b, c); }
+  static CONVNATIVE_INLINE Reg max_of_numbers(Reg a, Reg b) { return _mm256_max_pd(b, a); }
   static CONVNATIVE_INLINE Reg max(Reg a, Reg b) {
     return _mm256_blendv_pd(_mm256_max_pd(b, a), b, _mm256_cmp_pd(b, b, _CMP_UNORD_Q));
   }

@@ -41,6 +41,7 @@ struct Vec<float> {
     return _mm512_insertf32x8(_mm512_castps256_ps512(first), second, 1);
   }
   static CONVNATIVE_INLINE Reg fma(Reg a, Reg b, Reg c) { return _mm512_fmadd_ps(a, b, c); }
+  static CONVNATIVE_INLINE Reg max_of_numbers(Reg a, Reg b) { return _mm512_max_ps(b, a); }
   static CONVNATIVE_INLINE Reg max(Reg a, Reg b) {
     // The instruction returns its second operand where either is NaN or both compare equal.
     const Reg larger = _mm512_max_ps(b, a);
@@ -68,6 +69,7 @@ struct Vec<double> {
     return _mm512_mask_i64gather_pd(r, m, _mm512_mullo_epi64(lane, _mm512_set1_epi64(stride)), p, 8);
   }
   static CONVNATIVE_INLINE Reg fma(Reg a, Reg b, Reg c) { return _mm512_fmadd_pd(a, b, c); }
+  static CONVNATIVE_INLINE Reg max_of_numbers(Reg a, Reg b) { return _mm512_max_pd(b, a); }
   static CONVNATIVE_INLINE Reg max(Reg a, Reg b) {
     const Reg larger = _mm512_max_pd(b, a);
     return _mm512_mask_mov_pd(larger, _mm512_cmp_pd_mask(b, b, _CMP_UNORD_Q), b);

@@ -35,6 +35,7 @@ struct Vec {
     return r;
   }
   static CONVNATIVE_INLINE Reg fma(Reg a, Reg b, Reg c) { return a * b + c; }
+  static CONVNATIVE_INLINE Reg max_of_numbers(Reg a, Reg b) { return b > a ? b : a; }
   static CONVNATIVE_INLINE Reg max(Reg a, Reg b) {
     // False for NaN in either: a NaN in a stays, one in b is taken by the second choice.
     const Reg larger = b > a ? b : a;

@@ -52,7 +52,8 @@ void lp_pool_grad(const PoolShape& shape, const LpNorm& norm, DType dtype, const
 // `indices`, which may be null, are those of max_pool_with_indices.
 void adaptive_avg_pool_forward(const PlaneShape& shape, DType dtype, const void* input, void* output,
                                Isa isa = isa());
-void adaptive_avg_pool_grad(const PlaneShape& shape, DType dtype, const void* grad_output, void* grad_input);
+void adaptive_avg_pool_grad(const PlaneShape& shape, DType dtype, const void* grad_output, void* grad_input,
+                            Isa isa = isa());
 void adaptive_max_pool_forward(const PlaneShape& shape, DType dtype, const void* input, void* output,
                                std::int64_t* indices, Isa isa = isa());
 
