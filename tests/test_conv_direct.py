@@ -242,6 +242,7 @@ def test_it_says_why_another_is_chosen(input_shape, weight_shape, groups, reason
     assert reason in plan["reason"]
 
 
+@pytest.mark.skipif("avx512" not in _core.available_isas(), reason="the choice is one of 16 lanes")
 @pytest.mark.parametrize(
     ("operation", "input_shape", "weight_shape", "stride", "padding", "dilation"),
     [
@@ -256,6 +257,7 @@ def test_it_says_why_another_is_chosen(input_shape, weight_shape, groups, reason
     ],
 )
 def test_the_choice_for_long_sums(operation, input_shape, weight_shape, stride, padding, dilation):
+    _core.set_isa("avx512")
     plan = explain(input_shape, weight_shape, stride, padding, dilation, 1, operation=operation)
     assert plan["algorithm"] == "direct_channels", plan
     assert "_channels_" in plan["kernel"]

@@ -30,10 +30,9 @@
 #include "base/checked.h"
 #include "base/parallel.h"
 #include "conv/algorithm.h"
-#include "conv/direct_channels_kernels.h"
+#include "conv/direct_channels.h"
 #include "conv/epilogue.h"
 #include "conv/input_phases.h"
-#include "conv/strip.h"
 #include "gemm/blocking.h"
 #include "gemm/kernels.h"
 
@@ -96,13 +95,9 @@ std::vector<ChannelsProduct> grad_input_products(const ConvShape& shape) {
   return products;
 }
 
-// The axis of a strip without phases. Of a single tap it holds what the points read, else all that lies between
-// as well, with points `stride` apart.
-StripAxis whole_axis(ConvShape shape, std::size_t axis) {
-  if (shape.kernel[axis] == 1) return {shape, axis};
-  shape.output[axis] = (shape.output[axis] - 1) * shape.stride[axis] + 1;
-  shape.stride[axis] = 1;
-  return {shape, axis};
+// Of a single tap a strip holds what the points read, else all that lies between as well.
+StripAxis strip_axis(const ConvShape& shape, std::size_t axis) {
+  return shape.kernel[axis] == 1 ? StripAxis(shape, axis) : dense_axis(shape, axis);
 }
 
 // Elements of such an axis from point to point.
@@ -114,12 +109,7 @@ std::int64_t point_step(const ConvShape& shape, std::size_t axis) {
 // may cost a miss of the TLB, lie near to one another or are read for many taps.
 bool reads_in_place(const ConvShape& s) {
   constexpr std::int64_t near = 256;
-  for (std::size_t axis = 0; axis < max_axes; ++axis)
-    if (s.pad_before[axis] > 0 || (s.output[axis] - 1) * s.stride[axis] +
-                                          (s.kernel[axis] - 1) * s.dilation[axis] - s.pad_before[axis] >=
-                                      s.input[axis])
-      return false;
-  return s.input_plane() <= near * s.taps() &&
+  return reads_no_padding(s) && s.input_plane() <= near * s.taps() &&
          s.in_channels_per_group() * s.input_plane() <= std::numeric_limits<std::int32_t>::max();
 }
 
@@ -238,12 +228,7 @@ class DirectChannels final : public ConvAlgorithm {
   }
 
   const char* name() const override { return "direct_channels"; }
-  std::string kernel() const override {
-    const std::int64_t vectors = kernels_.max_vectors;
-    return std::string(dtype_of<T> == DType::float32 ? "f32" : "f64") + "_channels_" +
-           std::to_string(kernels_.tiles(vectors).max_points) + "x" +
-           std::to_string(vectors * kernels_.lanes) + "_" + convnative::name(kernels_.isa);
-  }
+  std::string kernel() const override { return channels_kernel_name(kernels_); }
   std::size_t packed_weight_bytes() const override { return static_cast<std::size_t>(weights_) * sizeof(T); }
   std::size_t workspace_bytes() const override { return thread_bytes_ * static_cast<std::size_t>(threads_); }
   bool fuses_epilogue() const override { return parts_.size() == 1; }
@@ -286,8 +271,8 @@ class DirectChannels final : public ConvAlgorithm {
     Part(const ChannelsProduct& p, const DirectChannels& d)
         : product(p),
           s(flattened(p)),
-          rows(whole_axis(s, 1)),
-          columns(whole_axis(s, 2)),
+          rows(strip_axis(s, 1)),
+          columns(strip_axis(s, 2)),
           in_place(reads_in_place(s)),
           depth(s.in_channels_per_group() * s.taps()),
           panels(ceil_div(s.out_channels_per_group(), d.kernels_.lanes), d.kernels_.max_vectors),

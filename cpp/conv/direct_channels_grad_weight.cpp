@@ -27,8 +27,7 @@
 #include "base/checked.h"
 #include "base/parallel.h"
 #include "conv/algorithm.h"
-#include "conv/direct_channels_kernels.h"
-#include "conv/strip.h"
+#include "conv/direct_channels.h"
 #include "elementwise/kernels.h"
 #include "gemm/blocking.h"
 #include "gemm/kernels.h"
@@ -44,20 +43,9 @@ constexpr std::int64_t most_sums_bytes = 256 << 10;
 constexpr std::int64_t wanted_tasks = 32, most_parts = 16;
 constexpr std::int64_t most_partial_bytes = 1 << 20;
 
-// An axis on which points lie `stride` apart, without phases.
-StripAxis dense_axis(ConvShape shape, std::size_t axis) {
-  shape.output[axis] = (shape.output[axis] - 1) * shape.stride[axis] + 1;
-  shape.stride[axis] = 1;
-  return {shape, axis};
-}
-
-bool reads_no_padding(const ConvShape& s) {
-  for (std::size_t axis = 0; axis < max_axes; ++axis)
-    if (s.pad_before[axis] > 0 || (s.output[axis] - 1) * s.stride[axis] +
-                                          (s.kernel[axis] - 1) * s.dilation[axis] - s.pad_before[axis] >=
-                                      s.input[axis])
-      return false;
-  return s.in_channels * s.input_plane() <= std::numeric_limits<std::int32_t>::max();
+// The input is read where it lies where it has no padding and offsets reach everything.
+bool reads_in_place(const ConvShape& s) {
+  return reads_no_padding(s) && s.in_channels * s.input_plane() <= std::numeric_limits<std::int32_t>::max();
 }
 
 // What one slice of a strip needs for `rows` x `columns` points.
@@ -78,7 +66,7 @@ struct GradWeightBlocks {
   std::int64_t parts;  // of all blocks
 
   GradWeightBlocks(const ConvShape& s, std::int64_t panel_columns, std::int64_t element_bytes)
-      : in_place(reads_no_padding(s)) {
+      : in_place(reads_in_place(s)) {
     columns = std::min(s.output[2], usual_points);
     rows = std::clamp<std::int64_t>(usual_points / columns, 1, s.output[1]);
     images =
@@ -151,12 +139,7 @@ class DirectChannelsGradWeight final : public ConvAlgorithm {
         image_(b_.in_place ? s_.in_channels * s_.input_plane() : b_.channels * channel_) {}
 
   const char* name() const override { return "direct_channels"; }
-  std::string kernel() const override {
-    const std::int64_t vectors = kernels_.max_vectors;
-    return std::string(dtype_of<T> == DType::float32 ? "f32" : "f64") + "_channels_" +
-           std::to_string(kernels_.tiles(vectors).max_points) + "x" +
-           std::to_string(vectors * kernels_.lanes) + "_" + convnative::name(kernels_.isa);
-  }
+  std::string kernel() const override { return channels_kernel_name(kernels_); }
   std::size_t workspace_bytes() const override {
     return partial_bytes() + thread_bytes() * static_cast<std::size_t>(threads_);
   }
@@ -379,7 +362,7 @@ const char* direct_channels_grad_weight_why_not(const ConvProblem& problem) {
   const double taps = (1 + static_cast<double>(s.kernel[1] - 1) * static_cast<double>(s.dilation[1])) *
                       (1 + static_cast<double>(s.kernel[2] - 1) * static_cast<double>(s.dilation[2])) *
                       static_cast<double>(s.kernel[0]);
-  if (!reads_no_padding(s) &&
+  if (!reads_in_place(s) &&
       taps * static_cast<double>(size_of(problem.dtype)) > static_cast<double>(most_strip_bytes))
     return "what one point needs of the input is larger than a strip";
   if (static_cast<double>(s.taps()) * static_cast<double>(48 * sizeof(float)) >

@@ -20,7 +20,6 @@
 // * No alignment is required; weights on cache lines are fastest.
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 
@@ -73,10 +72,5 @@ struct ChannelsKernels {
 
 template <class T>
 const ChannelsKernels<T>& channels_kernels(Isa isa);
-
-// Cycles of a step of a tile: bound by the multiply-adds, their latency or the loads.
-inline double channels_step_cycles(double points, double vectors) {
-  return std::max({points * vectors / 2, 4.0, (points + vectors + 1) / 1.4}) * 1.04;
-}
 
 }  // namespace convnative
