@@ -259,8 +259,13 @@ def test_same_bits_however_it_runs(case, dtype, isa, layouts):
         assert_same_bits(forward(case, (variant, w, b)), expected, name)
     for name, variant in layouts(w):
         assert_same_bits(forward(case, (x, variant, b)), expected, name)
-    for image, result in zip(x, expected, strict=True):
-        assert_same_bits(forward(case, (image, w, b)), result, "unbatched")
+
+
+@pytest.mark.parametrize("case", LARGE, ids=lambda case: str(case.sizes))
+def test_same_bits_for_any_split_of_the_batch(case, dtype, isa, strict):
+    x, w, b = float_data(case, dtype)
+    for image, result in zip(x, forward(case, (x, w, b)), strict=True):
+        assert_same_bits(forward(case, (image, w, b)), result)
 
 
 def test_out_and_the_empty_batch(dtype):

@@ -77,16 +77,17 @@ const char* depthwise_why_slower(const ConvProblem&);
 std::shared_ptr<const ConvAlgorithm> make_depthwise(const ConvProblem&);
 std::shared_ptr<const ConvAlgorithm> make_depthwise_grad_weight(const ConvProblem&);
 
+// Winograd in tiles of Outputs x Outputs; 2, 3 or 4.
+template <int Outputs>
 const char* winograd_why_not(const ConvProblem&);
-const char* winograd_4x4_why_not(const ConvProblem&);
-const char* winograd_4x4_why_slower(const ConvProblem&);
-const char* winograd_2x2_why_slower(const ConvProblem&);
-std::shared_ptr<const ConvAlgorithm> make_winograd_4x4(const ConvProblem&);
-std::shared_ptr<const ConvAlgorithm> make_winograd_2x2(const ConvProblem&);
-const char* winograd_4x4_grad_weight_why_not(const ConvProblem&);
-const char* winograd_4x4_grad_weight_why_slower(const ConvProblem&);
-const char* winograd_2x2_grad_weight_why_slower(const ConvProblem&);
-std::shared_ptr<const ConvAlgorithm> make_winograd_4x4_grad_weight(const ConvProblem&);
-std::shared_ptr<const ConvAlgorithm> make_winograd_2x2_grad_weight(const ConvProblem&);
+template <int Outputs>
+const char* winograd_why_slower(const ConvProblem&);
+template <int Outputs>
+std::shared_ptr<const ConvAlgorithm> make_winograd(const ConvProblem&);
+// The gradient in the weights; 2 or 4.
+template <int Outputs>
+const char* winograd_grad_weight_why_slower(const ConvProblem&);
+template <int Outputs>
+std::shared_ptr<const ConvAlgorithm> make_winograd_grad_weight(const ConvProblem&);
 
 }  // namespace convnative

@@ -1,23 +1,26 @@
-// Winograd convolution F(4x4, r x r) and F(2x2, r x r), r = 3 or 5: forward and gradient in the input.
+// Winograd convolution F(m x m, r x r): forward and gradient in the input.
 //
-// The gradient in the input at stride 1 is the convolution of grad_output with the reversed taps, input and
-// output channels exchanged, and padding kernel - 1 - pad; both operations are one `Problem` below.
+// Both operations, with stride 1 or 2, holes and volumes, are sums of convolutions of stride 1
+// (conv/winograd_geometry.h); `source` is the input or grad_output, `result` the output or grad_input.
 //
 //   tasks: group x block of tiles x part of the panels, in parallel
-//     transform the block's input           V[frequency][tile][channel]        L2
+//     transform the block's source          V[frequency][tile][term, channel]        L2
 //     for each panel of NR output channels
 //       for each frequency                  U: KC x NR, in the order of use, from L3 or memory
-//         for each MR tiles: micro-kernel   M[frequency][tile][NR]             L2
+//         for each MR tiles: micro-kernel   M[frequency][tile][NR]                   L2
 //       transform to outputs
 //
-// Each element of M is a sum over the channels in a fixed order, and a tile's transforms depend on the tile
-// alone: blocks and threads change no bit.
+// Each element of M is a sum over the terms and channels in a fixed order, and a tile's transforms depend on the
+// tile alone: blocks and threads change no bit.
 //
-// Arithmetic is 36 / 144 (F(4x4)) or 16 / 36 (F(2x2)) of the direct algorithm's with 3 taps, 64 / 400 or
-// 36 / 100 with 5. Where a product is not finite,
+// Multiplications, of those of the direct algorithm: with stride 1 and 3 taps 36 of 144 (m = 4) or 16 of 36 (m = 2),
+// with 5 taps 64 of 400 or 36 of 100; with stride 2 and 3 taps 49 of 81 (m = 3), with 4 taps
+// 64 of 144, with 5 taps 121 of 400 (m = 4).
+// Where a product is not finite,
 // an infinity has met a transform (which spreads it over the tile as NaN) or a transform has overflowed: such
 // tiles are computed again by the definition.
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 #include <memory>
@@ -30,6 +33,7 @@
 #include "conv/algorithm.h"
 #include "conv/epilogue.h"
 #include "conv/winograd.h"
+#include "conv/winograd_geometry.h"
 #include "conv/winograd_kernels.h"
 #include "gemm/blocking.h"
 #include "gemm/kernels.h"
@@ -45,9 +49,9 @@ constexpr std::int64_t most_block_tiles = 80;
 // The L2 that the choice of the algorithm reckons with: results must not depend on the CPU's.
 constexpr std::int64_t nominal_l2_bytes = 1 << 20;
 
-// Four times as many transformed weights still stay in most L3 caches: 36 MiB.
-constexpr std::int64_t most_weights = 9 * (std::int64_t{1} << 18);
-// One tile of V stays within a block.
+// Transformed weights of a group: 36 MiB still stay in most L3 caches.
+constexpr std::int64_t most_weights = 9 * (std::int64_t{1} << 20);
+// One unit of V stays within a block.
 constexpr std::int64_t most_channels = 4096;
 
 // F(4x4, 5x5) rounds most: its sums over the channels are added up from short chains, and where channels or
@@ -56,8 +60,11 @@ constexpr std::int64_t most_channels = 4096;
 constexpr std::int64_t most_chained_channels = 16;
 constexpr std::int64_t least_channels = 32, least_outputs = 16384;
 
-// Input channels whose taps are transposed together on their way to U.
-constexpr std::int64_t packed_channels = 16;
+// Input channels whose taps are transposed together on their way to U, and taps of a slice at the most.
+constexpr std::int64_t packed_channels = 16, most_kernel_taps = 36;
+
+// Beyond, a unit of tiles is longer than any run.
+constexpr std::int64_t most_dilation = 16;
 
 constexpr std::int64_t line = cache_line_bytes / sizeof(float);
 
@@ -70,64 +77,30 @@ bool rounds_most(const WinogradKernels<T>& kernels) {
   return kernels.outputs == 4 && kernels.taps == 5;
 }
 
-// A convolution of stride 1, whichever operation it serves.
-struct Problem {
-  std::int64_t batch, groups;
-  std::int64_t in_channels, out_channels;  // per group
-  std::int64_t height, width;              // of the source
-  std::int64_t out_height, out_width;
-  std::int64_t pad_top, pad_left;
-  std::int64_t taps;                                 // on each axis
-  std::int64_t weight_in, weight_out, weight_group;  // elements from channel to channel, group to group
-  bool flip;
-
-  explicit Problem(const ConvProblem& problem) {
-    const ConvShape& s = problem.shape;
-    const std::int64_t inputs = s.in_channels_per_group(), outputs = s.out_channels_per_group();
-    batch = s.batch;
-    groups = s.groups;
-    taps = s.kernel[1];
-    weight_group = outputs * inputs * taps * taps;
-    flip = problem.operation == ConvOperation::grad_input;
-    if (!flip) {
-      in_channels = inputs, out_channels = outputs;
-      height = s.input[1], width = s.input[2];
-      out_height = s.output[1], out_width = s.output[2];
-      pad_top = s.pad_before[1], pad_left = s.pad_before[2];
-      weight_in = taps * taps, weight_out = inputs * weight_in;
-    } else {
-      in_channels = outputs, out_channels = inputs;
-      height = s.output[1], width = s.output[2];
-      out_height = s.input[1], out_width = s.input[2];
-      pad_top = taps - 1 - s.pad_before[1], pad_left = taps - 1 - s.pad_before[2];
-      weight_out = taps * taps, weight_in = inputs * weight_out;
-    }
-  }
-};
-
-// Tiles that a block holds at the most.
+// Units of tiles that a block holds at the most.
 template <class T>
-std::int64_t fitting_tiles(const Problem& p, const WinogradKernels<T>& kernels, const GemmKernels<T>& gemm,
-                           std::int64_t l2_bytes) {
-  const std::int64_t panel = gemm.max_vectors * gemm.lanes;
+std::int64_t fitting_units(const WinogradGeometry& g, const WinogradKernels<T>& kernels,
+                           const GemmKernels<T>& gemm, std::int64_t l2_bytes) {
+  const std::int64_t panel = gemm.max_vectors * gemm.lanes, phases = g.column.tile_phases;
   const std::int64_t tile_bytes =
-      kernels.frequencies() * (round_up(p.in_channels, gemm.lanes) + panel) * std::int64_t{sizeof(T)};
-  const std::int64_t tile_macs = kernels.frequencies() * p.in_channels * p.out_channels;
+      kernels.frequencies() * (round_up(g.sum_channels(), gemm.lanes) + panel) * std::int64_t{sizeof(T)};
+  const std::int64_t tile_macs = g.products(kernels.inputs) * g.in_channels * g.out_channels;
   const std::int64_t bytes = std::min(l2_bytes / 100 * most_block_share, most_block_bytes);
-  return std::clamp<std::int64_t>(std::min(bytes / tile_bytes, most_macs_per_lane * gemm.lanes / tile_macs),
-                                  1, most_block_tiles);
+  const std::int64_t tiles = std::min(bytes / tile_bytes, most_macs_per_lane * gemm.lanes / tile_macs);
+  return std::clamp<std::int64_t>(tiles / phases, 1, std::max<std::int64_t>(most_block_tiles / phases, 1));
 }
 
 // Cycles of transforming and multiplying `tiles` tiles for so many vectors of output channels, roughly. The factors
 // were fitted to measurements with AVX-512; they hold within a quarter from 16 to 512 channels.
 template <class T>
-double task_cycles(const Problem& p, const WinogradKernels<T>& kernels, const GemmKernels<T>& gemm,
+double task_cycles(const WinogradGeometry& g, const WinogradKernels<T>& kernels, const GemmKernels<T>& gemm,
                    double tiles, double out_vectors) {
-  const auto in_vectors = static_cast<double>(ceil_div(p.in_channels, gemm.lanes));
-  const auto frequencies = static_cast<double>(kernels.frequencies());
-  const double weights = frequencies * static_cast<double>(p.in_channels) * out_vectors;  // vectors of U
+  const auto in_vectors = static_cast<double>(g.terms() * ceil_div(g.in_channels, gemm.lanes));
+  const auto results = static_cast<double>(g.result_phases());
+  // Vectors of U.
+  const double weights = static_cast<double>(g.products(kernels.inputs) * g.in_channels) * out_vectors;
   const double products = tiles * weights / 2;
-  const double transforms = tiles * frequencies * (in_vectors + out_vectors) * 8.6;
+  const double transforms = tiles * kernels.frequencies() * (in_vectors + results * out_vectors) * 8.6;
   const double bytes = weights * gemm.lanes * static_cast<double>(sizeof(T));
   const bool near = bytes <= static_cast<double>(nominal_l2_bytes);  // U stays in L2
   return products + transforms + (near ? 0 : bytes / 23);
@@ -138,46 +111,58 @@ class Winograd final : public ConvAlgorithm {
  public:
   Winograd(const char* name, const ConvProblem& problem, const WinogradKernels<T>& kernels)
       : name_(name),
-        p_(problem),
+        g_(problem),
         kernels_(kernels),
         gemm_(gemm_kernels<T>(problem.isa)),
         epilogue_(problem),
         threads_(problem.threads),
-        tiles_(p_.batch, p_.out_height, p_.out_width, kernels.outputs),
-        panels_(ceil_div(p_.out_channels, gemm_.lanes), gemm_.max_vectors),
+        units_(g_.batch * g_.out_depth, g_.row, g_.column, kernels.outputs),
+        run_units_(kernels.run_units(g_.column.in_step(), g_.column.out_step())),
+        panels_(ceil_div(g_.out_channels, gemm_.lanes), gemm_.max_vectors),
         tasks_(choose_tasks()),
-        blocks_(tiles_.count, tasks_.block_tiles),
-        v_tile_(round_up(p_.in_channels, gemm_.lanes)),
-        v_frequency_(padded(ceil_div(tiles_.count, std::max<std::int64_t>(blocks_.parts, 1)) * v_tile_)),
-        m_frequency_(padded(ceil_div(tiles_.count, std::max<std::int64_t>(blocks_.parts, 1)) *
-                            gemm_.max_vectors * gemm_.lanes)) {}
+        blocks_(units_.count, tasks_.block_units),
+        v_tile_(round_up(g_.sum_channels(), gemm_.lanes)),
+        v_frequency_(padded(block_tiles() * v_tile_)),
+        m_frequency_(padded(block_tiles() * gemm_.max_vectors * gemm_.lanes)) {
+    for (std::int64_t row = 0; row < row_phases(); ++row)
+      for (std::int64_t column = 0; column < row_phases(); ++column)
+        for (std::int64_t u = 0; u < g_.row.taps; ++u)
+          for (std::int64_t v = 0; v < g_.row.taps; ++v) {
+            const WinogradPhase &y = g_.row.at(row), &x = g_.column.at(column);
+            const bool exists = u < y.taps && v < x.taps;
+            taps_[phase_index(row, column)][static_cast<std::size_t>(u * g_.row.taps + v)] =
+                exists ? y.tap[static_cast<std::size_t>(u)] * g_.kernel + x.tap[static_cast<std::size_t>(v)]
+                       : -1;
+          }
+  }
 
   const char* name() const override { return name_; }
   std::string kernel() const override {
     return std::string(kernels_.name) + ", " + gemm_.kernel(gemm_.max_rows, gemm_.max_vectors).name;
   }
   std::size_t packed_weight_bytes() const override {
-    return static_cast<std::size_t>(p_.groups * group_weights()) * sizeof(T);
+    return static_cast<std::size_t>(g_.groups * group_weights()) * sizeof(T);
   }
   std::size_t workspace_bytes() const override { return thread_bytes() * static_cast<std::size_t>(threads_); }
-  bool fuses_epilogue() const override { return true; }
+  // Results that interleave are complete only behind the last panel.
+  bool fuses_epilogue() const override { return g_.result_phases() == 1; }
 
   void pack(const void* weight, void* packed) const override {
-    const std::int64_t chunks = ceil_div(p_.in_channels, packed_channels);
-    parallel_for(p_.groups * panels_.parts * chunks, threads_, [&](std::int64_t task, int) {
+    const std::int64_t chunks = ceil_div(g_.in_channels, packed_channels);
+    parallel_for(g_.groups * panels_.parts * chunks, threads_, [&](std::int64_t task, int) {
       const std::int64_t chunk = task % chunks, panel = task / chunks % panels_.parts;
       const std::int64_t group = task / chunks / panels_.parts;
       const std::int64_t first = chunk * packed_channels;
-      pack_chunk(static_cast<const T*>(weight) + group * p_.weight_group, panel, first,
-                 std::min(packed_channels, p_.in_channels - first),
+      pack_chunk(static_cast<const T*>(weight) + group * g_.weight_group, panel, first,
+                 std::min(packed_channels, g_.in_channels - first),
                  static_cast<T*>(packed) + group * group_weights());
     });
   }
 
   void run(const ConvArrays& arrays, const void* packed, void* workspace) const override {
-    const void* const source = p_.flip ? arrays.grad_output : arrays.input;
-    const std::int64_t parts = tasks_.panel_parts;
-    parallel_for(p_.groups * blocks_.parts * parts, threads_, [&](std::int64_t task, int thread) {
+    const void* const source = g_.forward ? arrays.input : arrays.grad_output;
+    const std::int64_t parts = tasks_.panel_parts, panels = g_.result_phases() * panels_.parts;
+    parallel_for(g_.groups * blocks_.parts * parts, threads_, [&](std::int64_t task, int thread) {
       char* const memory = static_cast<char*>(workspace) + thread_bytes() * static_cast<std::size_t>(thread);
       const std::int64_t part = task % parts;
       task /= parts;
@@ -189,17 +174,19 @@ class Winograd final : public ConvAlgorithm {
       block.m = block.v + kernels_.frequencies() * v_frequency_;
       block.scratch = block.m + kernels_.frequencies() * m_frequency_;
       block.source = static_cast<const T*>(source);
-      block.weight = static_cast<const T*>(arrays.weight) + block.group * p_.weight_group;
+      block.weight = static_cast<const T*>(arrays.weight) + block.group * g_.weight_group;
+      block.packed = static_cast<const T*>(packed) + block.group * group_weights();
       block.start = arrays.bias == nullptr
                         ? nullptr
-                        : static_cast<const T*>(arrays.bias) + block.group * p_.out_channels;
+                        : static_cast<const T*>(arrays.bias) + block.group * g_.out_channels;
       block.result = static_cast<T*>(arrays.result);
-      block.arrays = epilogue_.wanted(arrays) ? &arrays : nullptr;
-      transform_input(block);
-      const std::int64_t last_panel = (part + 1) * panels_.parts / parts;
-      for (std::int64_t panel = part * panels_.parts / parts; panel < last_panel; ++panel) {
-        multiply(block, panel, static_cast<const T*>(packed) + block.group * group_weights());
-        transform_output(block, panel);
+      block.arrays = fuses_epilogue() && epilogue_.wanted(arrays) ? &arrays : nullptr;
+      transform_source(block);
+      for (std::int64_t panel = part * panels / parts; panel < (part + 1) * panels / parts; ++panel) {
+        const Panel place{panel % panels_.parts, panel / panels_.parts / g_.column.result_phases,
+                          panel / panels_.parts % g_.column.result_phases};
+        multiply(block, place);
+        transform_output(block, place);
       }
     });
   }
@@ -208,52 +195,74 @@ class Winograd final : public ConvAlgorithm {
   // What one task works on.
   struct Block {
     std::int64_t group;
-    std::int64_t first, last;  // tiles
+    std::int64_t first, last;  // units
     T *v, *m, *scratch;
-    const T *source, *weight, *start;
+    const T *source, *weight, *packed, *start;
     T* result;
     const ConvArrays* arrays;  // for the epilogue; null: none
+  };
+
+  // A panel of output channels and the phase of the result that it computes.
+  struct Panel {
+    std::int64_t index, row_phase, column_phase;
   };
 
   using Run = WinogradTiles::Run;
 
   std::int64_t padded(std::int64_t elements) const { return winograd_padded(elements, gemm_.lanes); }
 
-  // Blocks of tiles and parts of the panels: as many as keep all threads at work to the end. Parts transform the
-  // same input, each for itself, but share U out among them, which blocks fetch once each: for few tiles parts
+  // Blocks of units and parts of the panels: as many as keep all threads at work to the end. Parts transform the
+  // same source, each for itself, but share U out among them, which blocks fetch once each: for few tiles parts
   // are the better choice.
   struct Tasks {
-    std::int64_t block_tiles, panel_parts;
+    std::int64_t block_units, panel_parts;
   };
 
   Tasks choose_tasks() const {
-    const std::int64_t count = std::max<std::int64_t>(tiles_.count, 1);
-    const std::int64_t fewest = ceil_div(count, fitting_tiles(p_, kernels_, gemm_, l2_cache_bytes()));
+    const std::int64_t count = std::max<std::int64_t>(units_.count, 1);
+    const std::int64_t fewest = ceil_div(count, fitting_units(g_, kernels_, gemm_, l2_cache_bytes()));
+    const std::int64_t all_panels = g_.result_phases() * std::max<std::int64_t>(panels_.parts, 1);
     Tasks best{count, 1};
     double best_cost = std::numeric_limits<double>::infinity();
-    for (std::int64_t parts = 1; parts <= std::min<std::int64_t>(panels_.parts, threads_); ++parts)
+    for (std::int64_t parts = 1; parts <= std::min<std::int64_t>(all_panels, threads_); ++parts)
       for (std::int64_t blocks = fewest; blocks < fewest + 2 * threads_; ++blocks) {
-        const std::int64_t size = ceil_div(count, blocks), panels = ceil_div(panels_.parts, parts);
-        const std::int64_t rounds = ceil_div(p_.groups * ceil_div(count, size) * parts, threads_);
-        const double cost = static_cast<double>(rounds) *
-                            task_cycles(p_, kernels_, gemm_, static_cast<double>(size),
-                                        static_cast<double>(panels * panels_.total) /
-                                            static_cast<double>(std::max<std::int64_t>(panels_.parts, 1)));
+        const std::int64_t size = ceil_div(count, blocks), panels = ceil_div(all_panels, parts);
+        const std::int64_t rounds = ceil_div(g_.groups * ceil_div(count, size) * parts, threads_);
+        const double cost =
+            static_cast<double>(rounds) *
+            task_cycles(g_, kernels_, gemm_, static_cast<double>(size * units_.phases),
+                        static_cast<double>(panels * panels_.total) / static_cast<double>(all_panels));
         if (cost < best_cost) best_cost = cost, best = {size, parts};
       }
     return best;
   }
 
+  std::int64_t block_tiles() const {
+    return ceil_div(units_.count, std::max<std::int64_t>(blocks_.parts, 1)) * units_.phases;
+  }
+
+  // Phases of the source or of the result on each axis: the kernel's taps fall into as many.
+  std::int64_t row_phases() const { return g_.row.source_phases * g_.row.result_phases; }
+  static std::size_t phase_index(std::int64_t row, std::int64_t column) {
+    return static_cast<std::size_t>(2 * row + column);
+  }
+
   std::int64_t panel_width(std::int64_t panel) const {
     return (panels_.end(panel) - panels_.begin(panel)) * gemm_.lanes;
   }
-  // U: [panel][frequency][in channel][panel width], so that a block reads it from end to end.
-  std::int64_t u_frequency(std::int64_t panel) const { return padded(p_.in_channels * panel_width(panel)); }
+  // U: [result phase][panel][frequency][term, in channel][panel width], so that a block reads it from end to end.
+  // Terms without a product at a frequency leave a gap.
+  std::int64_t u_frequency(std::int64_t panel) const {
+    return padded(g_.sum_channels() * panel_width(panel));
+  }
   std::int64_t u_panel(std::int64_t panel) const {
     return kernels_.frequencies() *
-           (panels_.begin(panel) * gemm_.lanes * p_.in_channels + panel * gemm_.lanes);
+           (panels_.begin(panel) * gemm_.lanes * g_.sum_channels() + panel * gemm_.lanes);
   }
-  std::int64_t group_weights() const { return u_panel(panels_.parts); }
+  std::int64_t u_phase(std::int64_t row, std::int64_t column) const {
+    return (row * g_.column.result_phases + column) * u_panel(panels_.parts);
+  }
+  std::int64_t group_weights() const { return g_.result_phases() * u_panel(panels_.parts); }
   std::size_t thread_bytes() const {
     return round_up_to_line(
         (static_cast<std::size_t>(kernels_.frequencies() * (v_frequency_ + m_frequency_)) +
@@ -261,173 +270,260 @@ class Winograd final : public ConvAlgorithm {
         sizeof(T));
   }
 
+  // First place of a term in the sums.
+  std::int64_t place(std::int64_t row_phase, std::int64_t column_phase, std::int64_t depth_tap) const {
+    return ((row_phase * g_.column.source_phases + column_phase) * g_.depth_taps + depth_tap) *
+           g_.in_channels;
+  }
+
   void pack_chunk(const T* weight, std::int64_t panel, std::int64_t first, std::int64_t channels,
                   T* packed) const {
-    alignas(cache_line_bytes) T lanes[packed_channels * most_taps * most_lanes];
-    const std::int64_t taps = p_.taps * p_.taps;
-    for (std::int64_t vector = panels_.begin(panel); vector < panels_.end(panel); ++vector) {
-      const std::int64_t out = vector * gemm_.lanes;
-      const T* const corner = weight + first * p_.weight_in + out * p_.weight_out;
-      const std::int64_t outs = std::min<std::int64_t>(gemm_.lanes, p_.out_channels - out);
-      if (p_.weight_in == taps) {
-        gemm_.pack_matrix({corner, 1, p_.weight_out, channels * taps, outs, 1, lanes});
-      } else {
-        for (std::int64_t c = 0; c < channels; ++c)
-          gemm_.pack_matrix(
-              {corner + c * p_.weight_in, 1, p_.weight_out, taps, outs, 1, lanes + c * taps * gemm_.lanes});
+    alignas(cache_line_bytes) T lanes[packed_channels * most_kernel_taps * most_lanes];
+    const std::int64_t taps = g_.kernel * g_.kernel, width = panel_width(panel);
+    for (std::int64_t vector = panels_.begin(panel); vector < panels_.end(panel); ++vector)
+      for (std::int64_t depth_tap = 0; depth_tap < g_.depth_taps; ++depth_tap) {
+        const std::int64_t out = vector * gemm_.lanes;
+        const T* const corner = weight + first * g_.weight_in + out * g_.weight_out + depth_tap * taps;
+        const std::int64_t outs = std::min<std::int64_t>(gemm_.lanes, g_.out_channels - out);
+        if (g_.weight_in == taps) {
+          gemm_.pack_matrix({corner, 1, g_.weight_out, channels * taps, outs, 1, lanes});
+        } else {
+          for (std::int64_t c = 0; c < channels; ++c)
+            gemm_.pack_matrix(
+                {corner + c * g_.weight_in, 1, g_.weight_out, taps, outs, 1, lanes + c * taps * gemm_.lanes});
+        }
+        for (std::int64_t row = 0; row < row_phases(); ++row)
+          for (std::int64_t column = 0; column < row_phases(); ++column) {
+            T* const phase = packed + u_panel(panel) + (vector - panels_.begin(panel)) * gemm_.lanes;
+            const std::int64_t channel =
+                first + (g_.forward ? place(row, column, depth_tap) : place(0, 0, depth_tap));
+            kernels_.transform_weights({lanes, taps * gemm_.lanes, taps_[phase_index(row, column)].data(),
+                                        channels,
+                                        phase + (g_.forward ? 0 : u_phase(row, column)) + channel * width,
+                                        width, u_frequency(panel)});
+          }
       }
-      const std::int64_t width = panel_width(panel);
-      kernels_.transform_weights(
-          {lanes, channels, p_.flip,
-           packed + u_panel(panel) + first * width + (vector - panels_.begin(panel)) * gemm_.lanes, width,
-           u_frequency(panel)});
-    }
   }
 
   template <class Body>
   void for_each_run(const Block& block, const Body& body) const {
-    tiles_.for_each_run(block.first, block.last, kernels_.run_tiles, body);
+    units_.for_each_run(block.first, block.last, run_units_, body);
   }
 
-  // The patch of a run's first tile, in the channels from `channel` on.
-  WinogradPatch<T> patch(const Block& block, const Run& run, std::int64_t channel,
-                         std::int64_t channels) const {
-    const std::int64_t plane = p_.height * p_.width;
-    const std::int64_t first = (run.image * p_.groups + block.group) * p_.in_channels + channel;
-    return {block.source + first * plane, plane, channels, p_.height, p_.width, run.row - p_.pad_top,
-            run.column - p_.pad_left};
+  // The patch of a run's first tile in the channels from `channel` on.
+  WinogradPatch<T> patch(const Block& block, const Run& run, std::int64_t row_phase, std::int64_t depth_tap,
+                         std::int64_t channel, std::int64_t channels) const {
+    const std::int64_t plane = g_.height * g_.width, image = run.image / g_.out_depth;
+    const std::int64_t slice = g_.slice(run.image % g_.out_depth, depth_tap);
+    const bool exists = slice >= 0 && slice < g_.depth;
+    const std::int64_t first = (image * g_.groups + block.group) * g_.in_channels + channel;
+    const WinogradAxis &row = g_.row, &column = g_.column;
+    return {block.source + (first * g_.depth + (exists ? slice : 0)) * plane,
+            g_.depth * plane,
+            channels,
+            exists ? g_.height : 0,
+            g_.width,
+            run.row * kernels_.outputs * row.in_step() + run.row_phase + row.source_offset + row_phase,
+            run.column * kernels_.outputs * column.in_step() + column.source_offset,
+            column.in_step()};
   }
 
-  void transform_input(const Block& block) const {
-    for (std::int64_t channel = 0; channel < p_.in_channels; channel += gemm_.lanes)
-      for_each_run(block, [&](const Run& run) {
-        kernels_.transform_input(
-            {patch(block, run, channel, std::min<std::int64_t>(gemm_.lanes, p_.in_channels - channel)),
-             run.tiles, block.v + run.index * v_tile_ + channel, v_tile_, v_frequency_, block.scratch});
-      });
+  void transform_source(const Block& block) const {
+    const bool phases_are_terms = g_.column.source_phases > 1;
+    for (std::int64_t row_phase = 0; row_phase < g_.row.source_phases; ++row_phase)
+      for (std::int64_t depth_tap = 0; depth_tap < g_.depth_taps; ++depth_tap)
+        for (std::int64_t channel = 0; channel < g_.in_channels; channel += gemm_.lanes)
+          for_each_run(block, [&](const Run& run) {
+            kernels_.transform_input(
+                {patch(block, run, row_phase, depth_tap, channel,
+                       std::min<std::int64_t>(gemm_.lanes, g_.in_channels - channel)),
+                 run.units,
+                 block.v + run.index * units_.phases * v_tile_ + place(row_phase, 0, depth_tap) + channel,
+                 units_.phases * v_tile_, phases_are_terms ? place(0, 1, 0) : v_tile_, v_frequency_,
+                 block.scratch});
+          });
   }
 
-  void multiply(const Block& block, std::int64_t panel, const T* packed) const {
-    const EvenSplit tiles(block.last - block.first, gemm_.max_rows);
-    const bool split = rounds_most(kernels_);
-    const std::int64_t most_depth = split ? most_chained_channels : gemm_blocking<T>().kc;
-    const std::int64_t depth = ceil_div(p_.in_channels, ceil_div(p_.in_channels, most_depth));
-    const std::int64_t width = panel_width(panel);
-    const int vectors = static_cast<int>(width / gemm_.lanes);
+  // Whether a phase has products at a frequency.
+  bool has(const WinogradAxis& axis, std::int64_t phase, int frequency) const {
+    return axis.at(phase).taps == axis.taps || frequency < kernels_.inputs - 1;
+  }
+
+  void multiply(const Block& block, const Panel& panel) const {
+    const EvenSplit tiles((block.last - block.first) * units_.phases, gemm_.max_rows);
+    const std::int64_t width = panel_width(panel.index);
+    const T* const packed =
+        block.packed + u_panel(panel.index) + u_phase(panel.row_phase, panel.column_phase);
     for (int frequency = 0; frequency < kernels_.frequencies(); ++frequency) {
-      const T* const u = packed + u_panel(panel) + frequency * u_frequency(panel);
-      const T* const v = block.v + frequency * v_frequency_;
+      const int row = frequency / kernels_.inputs, column = frequency % kernels_.inputs;
       T* const m = block.m + frequency * m_frequency_;
+      if (!g_.forward && !(has(g_.row, panel.row_phase, row) && has(g_.column, panel.column_phase, column))) {
+        std::fill(m, m + tiles.total * width, T{0});
+        continue;
+      }
+      const T *const u = packed + frequency * u_frequency(panel.index), *const v = block.v +
+                                                                                   frequency * v_frequency_;
+      const std::int64_t rows = g_.row.source_phases > 1 && has(g_.row, 1, row) ? 2 : 1;
+      const bool all = g_.column.source_phases == 1 || has(g_.column, 1, column);
       for (std::int64_t tile = 0; tile < tiles.parts; ++tile) {
-        const std::int64_t row = tiles.begin(tile);
-        const GemmKernel<T>& kernel = gemm_.kernel(static_cast<int>(tiles.end(tile) - row), vectors);
-        for (std::int64_t channel = 0; channel < p_.in_channels; channel += depth) {
-          const std::int64_t channels = std::min(depth, p_.in_channels - channel);
-          const bool add = channel > 0;
-          // U comes from L3: while this block of it is at work, the one behind it moves nearer.
-          kernel.run({v + row * v_tile_ + channel, v_tile_, 1, u + channel * width, channels, m + row * width,
-                      width, width, nullptr, add,
-                      u + channel * width + u_frequency(panel) + tile * channels * line, split && add});
-        }
+        const std::int64_t first = tiles.begin(tile);
+        const Rows part{v + first * v_tile_, u,    m + first * width, tiles.end(tile) - first, tile,
+                        panel.index,         width};
+        if (all)
+          sum(part, 0, place(rows, 0, 0), false);
+        else
+          for (std::int64_t phase = 0; phase < rows; ++phase)
+            sum(part, place(phase, 0, 0), place(phase, 1, 0), phase > 0);
       }
     }
   }
 
-  void transform_output(const Block& block, std::int64_t panel) const {
-    const std::int64_t width = panel_width(panel), plane = p_.out_height * p_.out_width;
+  // Some tiles of one frequency and the panel.
+  struct Rows {
+    const T *v, *u;
+    T* m;
+    std::int64_t count, index, panel, width;
+  };
+
+  // M (+)= the sums over [begin, end).
+  void sum(const Rows& rows, std::int64_t begin, std::int64_t end, bool add) const {
+    const bool split = rounds_most(kernels_);
+    const std::int64_t most_depth = split ? most_chained_channels : gemm_blocking<T>().kc;
+    const std::int64_t depth = ceil_div(end - begin, ceil_div(end - begin, most_depth));
+    const GemmKernel<T>& kernel =
+        gemm_.kernel(static_cast<int>(rows.count), static_cast<int>(rows.width / gemm_.lanes));
+    for (std::int64_t channel = begin; channel < end; channel += depth, add = true) {
+      const std::int64_t channels = std::min(depth, end - channel);
+      const T* const u = rows.u + channel * rows.width;
+      // U comes from L3: while this block of it is at work, the one behind it moves nearer.
+      kernel.run({rows.v + channel, v_tile_, 1, u, channels, rows.m, rows.width, rows.width, nullptr, add,
+                  u + u_frequency(rows.panel) + rows.index * channels * line, split && add});
+    }
+  }
+
+  void transform_output(const Block& block, const Panel& panel) const {
+    const WinogradAxis &row = g_.row, &column = g_.column;
+    const std::int64_t width = panel_width(panel.index), plane = g_.out_height * g_.out_width;
+    const std::int64_t m = kernels_.outputs, row_step = row.out_step(), step = column.out_step();
     for_each_run(block, [&](const Run& run) {
-      const std::int64_t y = run.row, x = run.column;
-      for (std::int64_t vector = panels_.begin(panel); vector < panels_.end(panel); ++vector) {
+      const std::int64_t image = run.image / g_.out_depth, slice = run.image % g_.out_depth;
+      const std::int64_t y = run.row * m * row_step + run.row_phase + row.at(panel.row_phase).result_offset;
+      const std::int64_t x = run.column * m * step + column.at(panel.column_phase).result_offset;
+      for (std::int64_t vector = panels_.begin(panel.index); vector < panels_.end(panel.index); ++vector) {
         const std::int64_t channel = vector * gemm_.lanes;
-        const std::int64_t channels = std::min<std::int64_t>(gemm_.lanes, p_.out_channels - channel);
-        T* const output = block.result +
-                          ((run.image * p_.groups + block.group) * p_.out_channels + channel) * plane +
-                          y * p_.out_width + x;
+        const std::int64_t channels = std::min<std::int64_t>(gemm_.lanes, g_.out_channels - channel);
+        T* const output =
+            block.result +
+            (((image * g_.groups + block.group) * g_.out_channels + channel) * g_.out_depth + slice) * plane +
+            y * g_.out_width + x;
         const WinogradOutputRun<T> outputs{
-            block.m + run.index * width + (vector - panels_.begin(panel)) * gemm_.lanes,
+            block.m + run.index * units_.phases * width + (vector - panels_.begin(panel.index)) * gemm_.lanes,
             width,
             m_frequency_,
-            run.tiles,
+            run.units,
+            units_.phases,
+            step,
             channels,
             block.start == nullptr ? nullptr : block.start + channel,
             output,
-            plane,
-            p_.out_width,
-            std::min<std::int64_t>(kernels_.outputs, p_.out_height - y),
-            std::min<std::int64_t>(run.tiles * kernels_.outputs, p_.out_width - x),
+            g_.out_depth * plane,
+            row_step * g_.out_width,
+            std::clamp<std::int64_t>(ceil_div(-y, row_step), 0, m),
+            std::clamp<std::int64_t>(ceil_div(g_.out_height - y, row_step), 0, m),
+            std::max<std::int64_t>(-x, 0),
+            std::min(run.units * m * step, g_.out_width - x),
             block.scratch};
         if (!kernels_.transform_output(outputs))
-          for (std::int64_t c = 0; c < channels; ++c) repair(block, run, outputs, channel, c);
+          for (std::int64_t c = 0; c < channels; ++c) repair(block, run, outputs, panel, channel, c);
         if (block.arrays == nullptr) continue;
         for (std::int64_t c = 0; c < channels; ++c)
-          for (std::int64_t i = 0; i < outputs.rows; ++i)
-            epilogue_.finish(*block.arrays, output + c * plane + i * p_.out_width, outputs.columns);
+          for (std::int64_t i = outputs.first_row; i < outputs.last_row; ++i)
+            epilogue_.finish(*block.arrays, output + c * outputs.plane + i * outputs.pitch,
+                             outputs.last_column);
       }
     });
   }
 
   // Computes the tiles of a run in which an output is not finite again, for output channel channel + c.
-  void repair(const Block& block, const Run& run, const WinogradOutputRun<T>& outputs, std::int64_t channel,
-              std::int64_t c) const {
-    for (std::int64_t tile = 0; tile < run.tiles; ++tile) {
-      T* const first = outputs.output + c * outputs.plane + tile * kernels_.outputs;
-      const std::int64_t columns =
-          std::min<std::int64_t>(kernels_.outputs, outputs.columns - tile * kernels_.outputs);
+  void repair(const Block& block, const Run& run, const WinogradOutputRun<T>& outputs, const Panel& panel,
+              std::int64_t channel, std::int64_t c) const {
+    const std::int64_t m = kernels_.outputs;
+    for (std::int64_t tile = 0; tile < run.units * units_.phases; ++tile) {
+      const std::int64_t unit = tile / units_.phases, phase = tile % units_.phases;
+      // Calls body with each output that exists and its place in the tile.
+      const auto for_each_output = [&](auto body) {
+        for (std::int64_t i = outputs.first_row; i < outputs.last_row; ++i)
+          for (std::int64_t j = 0; j < m; ++j) {
+            const std::int64_t x = (unit * m + j) * outputs.step + phase;
+            if (x >= outputs.first_column && x < outputs.last_column)
+              body(outputs.output[c * outputs.plane + i * outputs.pitch + x],
+                   static_cast<std::size_t>(i * m + j));
+          }
+      };
       bool finite = true;
-      for (std::int64_t i = 0; i < outputs.rows; ++i)
-        for (std::int64_t j = 0; j < columns; ++j) finite &= std::isfinite(first[i * outputs.pitch + j]);
+      for_each_output([&](const T& output, std::size_t) { finite &= std::isfinite(output); });
       if (finite) continue;
-      WinogradPatch<T> whole = patch(block, run, 0, p_.in_channels);
-      whole.column += tile * kernels_.outputs;
-      kernels_.direct_tile(
-          {whole, block.weight + (channel + c) * p_.weight_out + (p_.flip ? p_.taps * p_.taps - 1 : 0),
-           p_.weight_in, p_.flip ? -1 : 1, outputs.start == nullptr ? T{0} : outputs.start[c], first,
-           outputs.pitch, outputs.rows, columns});
+      std::array<T, most_outputs * most_outputs> sums;
+      sums.fill(outputs.start == nullptr ? T{0} : outputs.start[c]);
+      for (std::int64_t row = 0; row < g_.row.source_phases; ++row)
+        for (std::int64_t column = 0; column < g_.column.source_phases; ++column)
+          for (std::int64_t depth_tap = 0; depth_tap < g_.depth_taps; ++depth_tap) {
+            WinogradPatch<T> whole = patch(block, run, row, depth_tap, 0, g_.in_channels);
+            whole.column += unit * m * whole.step + phase + column;
+            const std::size_t taps =
+                g_.forward ? phase_index(row, column) : phase_index(panel.row_phase, panel.column_phase);
+            kernels_.direct_tile(
+                {whole, block.weight + (channel + c) * g_.weight_out + depth_tap * g_.kernel * g_.kernel,
+                 g_.weight_in, taps_[taps].data(), sums.data()});
+          }
+      for_each_output([&](T& output, std::size_t place) { output = sums[place]; });
     }
   }
 
-  static constexpr std::int64_t most_lanes = 64 / sizeof(T), most_taps = 25;
+  static constexpr std::int64_t most_lanes = 64 / sizeof(T);
+  static constexpr std::size_t most_outputs = 4;
 
   const char* name_;
-  Problem p_;
+  WinogradGeometry g_;
   const WinogradKernels<T>& kernels_;
   const GemmKernels<T>& gemm_;
   Epilogue<T> epilogue_;
   int threads_;
-  WinogradTiles tiles_;
+  WinogradTiles units_;
+  std::int64_t run_units_;
   EvenSplit panels_;
   Tasks tasks_;
   EvenSplit blocks_;
   std::int64_t v_tile_, v_frequency_, m_frequency_;
+  // The kernel's taps of each pair of phases, as WinogradWeights has them.
+  std::array<std::array<std::int64_t, winograd_most_taps * winograd_most_taps>, 4> taps_;
 };
 
-const WinogradKernels<float>* row(const ConvProblem& problem, int outputs) {
-  return winograd_kernels<float>(problem.isa, outputs, problem.shape.kernel[1]);
-}
-
 // Of the algorithm, as winograd_direct_cycles; their ratio decides.
-double cycles(const ConvProblem& problem, const WinogradKernels<float>& kernels) {
-  const Problem p(problem);
+double cycles(const ConvProblem& problem, int outputs) {
+  const WinogradGeometry g(problem);
+  const WinogradKernels<float>& kernels = *winograd_row(problem, outputs);
   const GemmKernels<float>& gemm = gemm_kernels<float>(problem.isa);
-  const auto tiles =
-      static_cast<double>(WinogradTiles(p.batch, p.out_height, p.out_width, kernels.outputs).count);
-  const auto out_vectors = static_cast<double>(ceil_div(p.out_channels, gemm.lanes));
+  const WinogradTiles units(g.batch * g.out_depth, g.row, g.column, kernels.outputs);
+  const auto tiles = static_cast<double>(units.tiles());
+  const auto out_vectors = static_cast<double>(ceil_div(g.out_channels, gemm.lanes));
   const double blocks =
-      std::ceil(tiles / static_cast<double>(fitting_tiles(p, kernels, gemm, nominal_l2_bytes)));
-  const double weights = static_cast<double>(kernels.frequencies() * p.in_channels) * out_vectors;
+      static_cast<double>(ceil_div(units.count, fitting_units(g, kernels, gemm, nominal_l2_bytes)));
+  const double weights = static_cast<double>(g.products(kernels.inputs) * g.in_channels) * out_vectors;
   const double bytes = weights * gemm.lanes * sizeof(float);
   // Allocators return memory beyond 32 MiB to the system, which hands it out again page by page, cleared.
-  const bool kept = static_cast<double>(p.groups) * bytes <= 32 << 20;
+  const bool kept = static_cast<double>(g.groups) * bytes <= 32 << 20;
   const double packing = problem.prepacked ? 0
                                            : weights * (bytes <= static_cast<double>(nominal_l2_bytes) ? 7
                                                         : kept                                         ? 14
                                                                                                        : 100);
   // The first block finds a large U far away.
   const double fetching = bytes > 8 * double{nominal_l2_bytes} ? bytes / 10 : 0;
-  return static_cast<double>(p.groups) *
-         (blocks * task_cycles(p, kernels, gemm, tiles / blocks, out_vectors) + packing + fetching);
+  return static_cast<double>(g.groups) *
+         (blocks * task_cycles(g, kernels, gemm, tiles / blocks, out_vectors) + packing + fetching);
 }
 
+constexpr const char* rougher_sums = "for 3 x 3 kernels alone: with 5 x 5 its rounding would show";
 constexpr const char* slower =
     "transforming input, weights and output would take longer than the products that it saves";
 
@@ -436,14 +532,14 @@ constexpr const char* slower =
 // The fastest without Winograd. Implicit im2col: packing a panel costs about as much as six rows' products with it, and storing a
 // gradient in the weights as much as fifty points' products.
 double winograd_direct_cycles(const ConvProblem& problem) {
-  const Problem p(problem);
-  const std::int64_t points = std::max<std::int64_t>(p.batch * p.out_height * p.out_width, 1);
+  const WinogradGeometry g(problem);
+  const std::int64_t points = std::max<std::int64_t>(g.batch * g.out_depth * g.out_height * g.out_width, 1);
   const bool grad_weight = problem.operation == ConvOperation::grad_weight;
-  const std::int64_t columns = grad_weight ? p.out_channels : points;  // in the lanes
+  const std::int64_t columns = grad_weight ? g.out_channels : points;  // in the lanes
   const auto vectors = static_cast<double>(ceil_div(columns, gemm_kernels<float>(problem.isa).lanes));
   const double products =
       static_cast<double>(problem.shape.macs()) / static_cast<double>(columns) * vectors / 2;
-  const double im2col = 1.05 * products * (1 + 6 / static_cast<double>(p.out_channels)) *
+  const double im2col = 1.05 * products * (1 + 6 / static_cast<double>(g.out_channels)) *
                         (grad_weight ? 1 + 50 / static_cast<double>(points) : 1);
   double direct = im2col;
   if (grad_weight && direct_channels_grad_weight_why_not(problem) == nullptr) {
@@ -458,52 +554,72 @@ double winograd_direct_cycles(const ConvProblem& problem) {
   return direct;
 }
 
-const char* winograd_why_not(const ConvProblem& problem) {
+const WinogradKernels<float>* winograd_row(const ConvProblem& problem, int outputs) {
   const ConvShape& s = problem.shape;
+  return winograd_kernels<float>(problem.isa, outputs, ceil_div(s.kernel[1], s.stride[1]));
+}
+
+const char* winograd_obstacle(const ConvProblem& problem, int outputs) {
+  const ConvShape& s = problem.shape;
+  const bool grad_weight = problem.operation == ConvOperation::grad_weight;
   if (problem.dtype != DType::float32) return "for float32 alone";
-  if (s.axes != 2) return "for two spatial axes alone";
+  if (s.axes == 1 || (grad_weight && s.axes == 3))
+    return "for two spatial axes, without the sums also three, alone";
   if (s.pads_with_input() || (problem.operation != ConvOperation::grad_input && !s.pads_with_zeros()))
     return "for padding with zeros alone";
-  for (std::size_t axis = 1; axis < max_axes; ++axis) {
-    if (s.kernel[axis] != s.kernel[1] || winograd_kernels<float>(problem.isa, 4, s.kernel[axis]) == nullptr)
-      return "for 3 x 3 and 5 x 5 kernels alone";
-    if (s.stride[axis] != 1) return "for stride 1 alone";
-    if (s.dilation[axis] != 1) return "for dilation 1 alone";
-  }
-  if (problem.operation == ConvOperation::grad_weight) return nullptr;
-  if (s.weight_size() > most_weights || s.in_channels_per_group() > most_channels ||
-      s.out_channels_per_group() > most_channels)
+  if (s.kernel[1] != s.kernel[2] || s.stride[1] != s.stride[2] || s.dilation[1] != s.dilation[2])
+    return "for rows and columns of the same kernel, stride and dilation alone";
+  if (s.stride[0] != 1 || s.stride[1] > (grad_weight ? 1 : 2))
+    return "for stride 1, forward and grad_input also 2, alone";
+  if (s.stride[1] == 2 && s.dilation[1] != 1) return "for stride 1 or dilation 1 alone";
+  const WinogradKernels<float>* const kernels = winograd_row(problem, outputs);
+  if (kernels == nullptr || s.kernel[1] * s.kernel[1] > most_kernel_taps)
+    return outputs % 2 == 0 ? "for 3 x 3 and 5 x 5 kernels, with stride 2 also 6 x 6, alone"
+                            : "for 2 x 2 kernels, with stride 2 also 3 x 3 and 4 x 4, alone";
+  if (s.dilation[1] > most_dilation || kernels->run_units(s.dilation[1], s.dilation[1]) == 0)
+    return "for smaller dilations alone";
+  if (grad_weight) return kernels->transform_sums == nullptr ? rougher_sums : nullptr;
+  if (s.kernel[0] > most_channels) return "for few taps in depth alone";
+  const WinogradGeometry g(problem);
+  if (g.in_channels > most_channels / (g.terms() * g.column.tile_phases) || g.out_channels > most_channels ||
+      g.groups * g.products(kernels->inputs) * g.in_channels * g.out_channels > most_weights)
     return "so many transformed weights would come from memory for every block of tiles";
+  if (rounds_most(*kernels) &&
+      (g.sum_channels() < least_channels ||
+       g.batch * g.groups * g.out_channels * g.out_depth * g.out_height * g.out_width < least_outputs))
+    return "for 5 x 5 kernels over many channels and outputs alone: else its rounding would show";
   return nullptr;
 }
 
-const char* winograd_4x4_why_not(const ConvProblem& problem) {
-  const char* const obstacle = winograd_why_not(problem);
-  if (obstacle != nullptr || !rounds_most(*row(problem, 4))) return obstacle;
-  const Problem p(problem);
-  return p.in_channels < least_channels ||
-                 p.batch * p.groups * p.out_channels * p.out_height * p.out_width < least_outputs
-             ? "for 5 x 5 kernels over many channels and outputs alone: else its rounding would show"
+template <int Outputs>
+const char* winograd_why_not(const ConvProblem& problem) {
+  return winograd_obstacle(problem, Outputs);
+}
+
+template <int Outputs>
+const char* winograd_why_slower(const ConvProblem& problem) {
+  constexpr int smaller = Outputs - 2;  // tiles that as many taps have as well
+  const double own = cycles(problem, Outputs);
+  if (own > winograd_direct_cycles(problem)) return slower;
+  return smaller > 1 && own > cycles(problem, smaller)
+             ? "smaller tiles waste less at the edges of so small a plane"
              : nullptr;
 }
 
-const char* winograd_4x4_why_slower(const ConvProblem& problem) {
-  const double own = cycles(problem, *row(problem, 4));
-  if (own > winograd_direct_cycles(problem)) return slower;
-  return own > cycles(problem, *row(problem, 2)) ? "smaller tiles waste less at the edges of so small a plane"
-                                                 : nullptr;
+template <int Outputs>
+std::shared_ptr<const ConvAlgorithm> make_winograd(const ConvProblem& problem) {
+  static constexpr const char* names[] = {"winograd_2x2", "winograd_3x3", "winograd_4x4"};
+  return std::make_shared<Winograd<float>>(names[Outputs - 2], problem, *winograd_row(problem, Outputs));
 }
 
-const char* winograd_2x2_why_slower(const ConvProblem& problem) {
-  return cycles(problem, *row(problem, 2)) > winograd_direct_cycles(problem) ? slower : nullptr;
-}
-
-std::shared_ptr<const ConvAlgorithm> make_winograd_4x4(const ConvProblem& problem) {
-  return std::make_shared<Winograd<float>>("winograd_4x4", problem, *row(problem, 4));
-}
-
-std::shared_ptr<const ConvAlgorithm> make_winograd_2x2(const ConvProblem& problem) {
-  return std::make_shared<Winograd<float>>("winograd_2x2", problem, *row(problem, 2));
-}
+template const char* winograd_why_not<2>(const ConvProblem&);
+template const char* winograd_why_not<3>(const ConvProblem&);
+template const char* winograd_why_not<4>(const ConvProblem&);
+template const char* winograd_why_slower<2>(const ConvProblem&);
+template const char* winograd_why_slower<3>(const ConvProblem&);
+template const char* winograd_why_slower<4>(const ConvProblem&);
+template std::shared_ptr<const ConvAlgorithm> make_winograd<2>(const ConvProblem&);
+template std::shared_ptr<const ConvAlgorithm> make_winograd<3>(const ConvProblem&);
+template std::shared_ptr<const ConvAlgorithm> make_winograd<4>(const ConvProblem&);
 
 }  // namespace convnative

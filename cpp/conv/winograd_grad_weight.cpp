@@ -33,6 +33,7 @@
 #include "base/parallel.h"
 #include "conv/algorithm.h"
 #include "conv/winograd.h"
+#include "conv/winograd_geometry.h"
 #include "conv/winograd_kernels.h"
 #include "gemm/blocking.h"
 #include "gemm/kernels.h"
@@ -53,15 +54,15 @@ constexpr std::int64_t most_in_units = 32, most_rows = most_in_units * unit / 6 
 // Cycles per vector of a transform, and of products, as the choices below reckon; fitted with AVX-512.
 constexpr double transform_cycles = 8.6, product_cycles = 0.55, store_cycles = 5;
 
-// Whole rows of tiles where they are short: a run that is cut costs as much as a longer one.
-std::int64_t chain_tiles(const WinogradTiles& tiles) {
-  return tiles.columns == 0 || tiles.columns > most_chain_tiles / 2
-             ? most_chain_tiles
-             : most_chain_tiles / tiles.columns * tiles.columns;
+// Units of a chain. Whole rows of tiles where they are short: a run that is cut costs as much as a longer one.
+std::int64_t chain_units(const WinogradTiles& tiles) {
+  const std::int64_t most = std::max<std::int64_t>(most_chain_tiles / tiles.phases, 1);
+  return tiles.columns == 0 || tiles.columns > most / 2 ? most : most / tiles.columns * tiles.columns;
 }
 
 WinogradTiles grad_output_tiles(const ConvShape& shape, int outputs) {
-  return {shape.batch, shape.output[1], shape.output[2], outputs};
+  constexpr bool forward = true;
+  return {shape.batch, {shape, 1, forward}, {shape, 2, forward}, outputs};
 }
 
 // How the channels of a group are cut into blocks, in units.
@@ -77,9 +78,9 @@ struct Blocks {
 template <class T>
 struct Sizes {
   const WinogradKernels<T>& kernels;
-  std::int64_t in, out, groups;  // channels of a group in units
-  std::int64_t panel;            // elements
-  std::int64_t tiles, chain, chunk, chunks;
+  std::int64_t in, out, groups;              // channels of a group in units
+  std::int64_t panel;                        // elements
+  std::int64_t tiles, chain, chunk, chunks;  // whole units
 
   Sizes(const ConvShape& shape, const WinogradKernels<T>& kernels_, const GemmKernels<T>& gemm)
       : kernels(kernels_),
@@ -88,8 +89,8 @@ struct Sizes {
         groups(shape.groups),
         panel(gemm.max_vectors * gemm.lanes) {
     const WinogradTiles all = grad_output_tiles(shape, kernels.outputs);
-    tiles = all.count;
-    chain = chain_tiles(all);
+    tiles = all.tiles();
+    chain = chain_units(all) * all.phases;
     chunk = tiles <= most_chunk_tiles ? std::max<std::int64_t>(tiles, 1) : chain;
     chunks = ceil_div(tiles, chunk);
   }
@@ -151,6 +152,7 @@ class WinogradGradWeight final : public ConvAlgorithm {
         gemm_(gemm_kernels<T>(problem.isa)),
         threads_(problem.threads),
         tiles_(grad_output_tiles(shape_, kernels.outputs)),
+        run_units_(kernels.run_units(tiles_.phases, tiles_.phases)),
         sizes_(shape_, kernels, gemm_),
         blocks_(sizes_.choose(threads_)),
         direct_(make_im2col_gemm_grad_weight(problem)) {}
@@ -240,46 +242,52 @@ class WinogradGradWeight final : public ConvAlgorithm {
 
   // Adds the sums over a chunk of tiles to S of a part.
   void add_chunk(const Block& block, std::int64_t part, std::int64_t chunk) const {
-    const std::int64_t first = chunk * sizes_.chunk, last = std::min(first + sizes_.chunk, tiles_.count);
-    if (part == 0) transform_input(block, first, last);
+    const std::int64_t first = chunk * sizes_.chunk, last = std::min(first + sizes_.chunk, sizes_.tiles);
+    const Extents &in = shape_.input, &out = shape_.output, &pad = shape_.pad_before;
+    if (part == 0)
+      transform(kernels_.transform_input,
+                {block.input, block.in_channels, shape_.in_channels, in[1], in[2], pad[1], pad[2]},
+                {block.v, block.v_tile, block.v_frequency}, first, last, block.scratch);
     for (std::int64_t panel = block.parts.begin(part); panel < block.parts.end(part); ++panel) {
       const std::int64_t channel = block.panels.begin(panel) * kernels_.lanes;
       const std::int64_t width = block.panels.end(panel) * kernels_.lanes - channel;
-      transform_grad_output(block, first, last, channel, width);
+      transform(kernels_.transform_grad_output,
+                {block.grad_output + channel * shape_.output_plane(),
+                 std::min(width, block.out_channels - channel), shape_.out_channels, out[1], out[2], 0, 0},
+                {block.w, width, block.w_frequency}, first, last, block.scratch);
       multiply(block, last - first, width, block.s + channel - block.begin(part, kernels_.lanes), chunk > 0);
     }
   }
 
-  void transform_input(const Block& block, std::int64_t first, std::int64_t last) const {
-    const std::int64_t plane = shape_.input_plane();
-    for (std::int64_t channel = 0; channel < block.in_channels; channel += kernels_.lanes)
-      tiles_.for_each_run(first, last, kernels_.run_tiles, [&](const WinogradTiles::Run& run) {
-        kernels_.transform_input(
-            {{block.input + (run.image * shape_.in_channels + channel) * plane, plane,
-              std::min<std::int64_t>(kernels_.lanes, block.in_channels - channel), shape_.input[1],
-              shape_.input[2], run.row - shape_.pad_before[1], run.column - shape_.pad_before[2]},
-             run.tiles,
-             block.v + run.index * block.v_tile + channel,
-             block.v_tile,
-             block.v_frequency,
-             block.scratch});
-      });
-  }
+  // Some channels of every image.
+  struct Planes {
+    const T* first;                         // in the first image
+    std::int64_t channels, image_channels;  // of these, and of an image
+    std::int64_t height, width, top, left;  // the first tile starts at row -top, column -left
+  };
 
-  void transform_grad_output(const Block& block, std::int64_t first, std::int64_t last, std::int64_t begin,
-                             std::int64_t width) const {
-    const std::int64_t plane = shape_.output_plane();
-    for (std::int64_t channel = 0; channel < width; channel += kernels_.lanes)
-      tiles_.for_each_run(first, last, kernels_.run_tiles, [&](const WinogradTiles::Run& run) {
-        kernels_.transform_grad_output(
-            {{block.grad_output + (run.image * shape_.out_channels + begin + channel) * plane, plane,
-              std::min<std::int64_t>(kernels_.lanes, block.out_channels - begin - channel), shape_.output[1],
-              shape_.output[2], run.row, run.column},
-             run.tiles,
-             block.w + run.index * width + channel,
-             width,
-             block.w_frequency,
-             block.scratch});
+  struct Transformed {
+    T* first;
+    std::int64_t tile_stride, frequency_stride;
+  };
+
+  // Transforms tiles [first, last) of some planes.
+  void transform(void (*kernel)(const WinogradInputRun<T>&), const Planes& planes, const Transformed& target,
+                 std::int64_t first, std::int64_t last, T* scratch) const {
+    const std::int64_t phases = tiles_.phases, unit = kernels_.outputs * phases;
+    const std::int64_t plane = planes.height * planes.width;
+    for (std::int64_t channel = 0; channel < planes.channels; channel += kernels_.lanes)
+      tiles_.for_each_run(first / phases, last / phases, run_units_, [&](const WinogradTiles::Run& run) {
+        kernel(
+            {{planes.first + (run.image * planes.image_channels + channel) * plane, plane,
+              std::min<std::int64_t>(kernels_.lanes, planes.channels - channel), planes.height, planes.width,
+              run.row * unit + run.row_phase - planes.top, run.column * unit - planes.left, phases},
+             run.units,
+             target.first + run.index * phases * target.tile_stride + channel,
+             phases * target.tile_stride,
+             target.tile_stride,
+             target.frequency_stride,
+             scratch});
       });
   }
 
@@ -324,14 +332,11 @@ class WinogradGradWeight final : public ConvAlgorithm {
   const GemmKernels<T>& gemm_;
   int threads_;
   WinogradTiles tiles_;
+  std::int64_t run_units_;
   Sizes<T> sizes_;
   Blocks blocks_;
   std::shared_ptr<const ConvAlgorithm> direct_;
 };
-
-const WinogradKernels<float>& row(const ConvProblem& problem, int outputs) {
-  return *winograd_kernels<float>(problem.isa, outputs, problem.shape.kernel[1]);
-}
 
 // Of the algorithm, as winograd_direct_cycles; their ratio decides.
 double cycles(const ConvProblem& problem, const WinogradKernels<float>& kernels) {
@@ -356,33 +361,26 @@ constexpr const char* slower =
 
 }  // namespace
 
-const char* winograd_4x4_grad_weight_why_not(const ConvProblem& problem) {
-  const char* const obstacle = winograd_why_not(problem);
-  if (obstacle != nullptr) return obstacle;
-  return row(problem, 4).transform_sums == nullptr
-             ? "for 3 x 3 kernels alone: with 5 x 5 its rounding would show"
+template <int Outputs>
+const char* winograd_grad_weight_why_slower(const ConvProblem& problem) {
+  const WinogradKernels<float>& kernels = *winograd_row(problem, Outputs);
+  if (rounds_more(problem, kernels)) return rougher;
+  const double own = cycles(problem, kernels);
+  if (own > winograd_direct_cycles(problem)) return slower;
+  return Outputs > 2 && own > cycles(problem, *winograd_row(problem, 2))
+             ? "smaller tiles waste less at the edges of so small a plane"
              : nullptr;
 }
 
-const char* winograd_4x4_grad_weight_why_slower(const ConvProblem& problem) {
-  if (rounds_more(problem, row(problem, 4))) return rougher;
-  const double own = cycles(problem, row(problem, 4));
-  if (own > winograd_direct_cycles(problem)) return slower;
-  return own > cycles(problem, row(problem, 2)) ? "smaller tiles waste less at the edges of so small a plane"
-                                                : nullptr;
+template <int Outputs>
+std::shared_ptr<const ConvAlgorithm> make_winograd_grad_weight(const ConvProblem& problem) {
+  return std::make_shared<WinogradGradWeight<float>>(Outputs == 2 ? "winograd_2x2" : "winograd_4x4", problem,
+                                                     *winograd_row(problem, Outputs));
 }
 
-const char* winograd_2x2_grad_weight_why_slower(const ConvProblem& problem) {
-  if (rounds_more(problem, row(problem, 2))) return rougher;
-  return cycles(problem, row(problem, 2)) > winograd_direct_cycles(problem) ? slower : nullptr;
-}
-
-std::shared_ptr<const ConvAlgorithm> make_winograd_4x4_grad_weight(const ConvProblem& problem) {
-  return std::make_shared<WinogradGradWeight<float>>("winograd_4x4", problem, row(problem, 4));
-}
-
-std::shared_ptr<const ConvAlgorithm> make_winograd_2x2_grad_weight(const ConvProblem& problem) {
-  return std::make_shared<WinogradGradWeight<float>>("winograd_2x2", problem, row(problem, 2));
-}
+template const char* winograd_grad_weight_why_slower<2>(const ConvProblem&);
+template const char* winograd_grad_weight_why_slower<4>(const ConvProblem&);
+template std::shared_ptr<const ConvAlgorithm> make_winograd_grad_weight<2>(const ConvProblem&);
+template std::shared_ptr<const ConvAlgorithm> make_winograd_grad_weight<4>(const ConvProblem&);
 
 }  // namespace convnative

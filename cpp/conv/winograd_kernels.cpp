@@ -11,7 +11,7 @@ namespace CONVNATIVE_ISA {
 namespace {
 
 // Pixels of the longest run, with those that the last tile looks ahead: 24 KiB of strip in float32 AVX-512 at
-// a = 6.
+// a = 6. A multiple of all lanes.
 constexpr std::int64_t run_pixels = 64;
 
 constexpr std::int64_t clamp(std::int64_t value, std::int64_t low, std::int64_t high) {
@@ -22,6 +22,7 @@ constexpr std::int64_t clamp(std::int64_t value, std::int64_t low, std::int64_t 
 template <class F>
 struct OfInput {
   static constexpr int size = F::inputs, step = F::outputs, frequencies = F::inputs;
+  static constexpr bool pads = false;  // what lies behind the last channel is another phase's
   template <class Reg>
   static CONVNATIVE_INLINE void apply(const Reg (&d)[size], Reg (&t)[frequencies]) {
     F::input(d, t);
@@ -31,6 +32,7 @@ struct OfInput {
 template <class F>
 struct OfGradOutput {
   static constexpr int size = F::outputs, step = F::outputs, frequencies = F::inputs;
+  static constexpr bool pads = true;  // panels have zeros behind the last channel
   template <class Reg>
   static CONVNATIVE_INLINE void apply(const Reg (&e)[size], Reg (&t)[frequencies]) {
     WinogradTransform<typename F::V::Scalar, F::taps, F::outputs>::weight(e, t);
@@ -48,8 +50,10 @@ void transform_lines(const WinogradInputRun<T>& run) {
   const WinogradPatch<T>& p = run.patch;
   T* const columns = run.scratch;                   // [frequency row][channel][pixel], one vector of pixels
   T* const strip = columns + frequencies * square;  // [frequency row][pixel][channel]
-  const std::int64_t first_row = clamp(-p.row, 0, size), last_row = clamp(p.height - p.row, 0, size);
-  const std::int64_t pixels = run.tiles * Line::step + size - Line::step;
+  const std::int64_t first_row = clamp((p.step - 1 - p.row) / p.step, 0, size);
+  const std::int64_t last_row = clamp((p.height - p.row + p.step - 1) / p.step, 0, size);
+  const std::int64_t pixels = (run.units * Line::step + size - Line::step) * p.step;
+  const std::ptrdiff_t row_stride = p.step * p.width;
 
   for (std::int64_t pixel = 0; pixel < pixels; pixel += lanes) {
     const std::int64_t x = p.column + pixel;
@@ -67,7 +71,7 @@ void transform_lines(const WinogradInputRun<T>& run) {
       Reg d[size], t[frequencies];
 #pragma GCC unroll 8
       for (int r = 0; r < size; ++r)
-        d[r] = r >= first_row && r < last_row ? V::load(mask, source + r * p.width) : V::zero();
+        d[r] = r >= first_row && r < last_row ? V::load(mask, source + r * row_stride) : V::zero();
       Line::apply(d, t);
 #pragma GCC unroll 8
       for (int r = 0; r < frequencies; ++r) V::store(columns + r * square + c * lanes, t[r]);
@@ -83,18 +87,26 @@ void transform_lines(const WinogradInputRun<T>& run) {
     }
   }
 
-  for (std::int64_t tile = 0; tile < run.tiles; ++tile) {
-    const T* source = strip + tile * Line::step * lanes;
-    T* v = run.v + tile * run.tile_stride;
-    for (int r = 0; r < frequencies; ++r, source += strip_row) {
-      Reg d[size], t[frequencies];
+  const std::ptrdiff_t step = p.step * lanes;
+  const bool whole = Line::pads || p.channels == lanes;
+  const typename V::Mask channels = V::mask(first_lanes(p.channels));
+  for (std::int64_t unit = 0; unit < run.units; ++unit)
+    for (std::int64_t phase = 0; phase < p.step; ++phase) {
+      const T* source = strip + unit * Line::step * step + phase * lanes;
+      T* v = run.v + unit * run.unit_stride + phase * run.phase_stride;
+      for (int r = 0; r < frequencies; ++r, source += strip_row) {
+        Reg d[size], t[frequencies];
 #pragma GCC unroll 8
-      for (int i = 0; i < size; ++i) d[i] = V::load(source + i * lanes);
-      Line::apply(d, t);
+        for (int i = 0; i < size; ++i) d[i] = V::load(source + i * step);
+        Line::apply(d, t);
 #pragma GCC unroll 8
-      for (int i = 0; i < frequencies; ++i, v += run.frequency_stride) V::store(v, t[i]);
+        for (int i = 0; i < frequencies; ++i, v += run.frequency_stride)
+          if (whole)
+            V::store(v, t[i]);
+          else
+            V::store(channels, v, t[i]);
+      }
     }
-  }
 }
 
 template <class T, class F>
@@ -102,15 +114,17 @@ void transform_weights(const WinogradWeights<T>& w) {
   using V = Vec<T>;
   using Reg = typename V::Reg;
   constexpr int taps = F::taps, inputs = F::inputs;
-  const std::ptrdiff_t step = w.flip ? -V::lanes : V::lanes;
   for (std::int64_t c = 0; c < w.channels; ++c) {
-    const T* const first = w.taps + (c * taps * taps + (w.flip ? taps * taps - 1 : 0)) * V::lanes;
+    const T* const channel = w.taps + c * w.taps_stride;
     Reg columns[taps][inputs];
 #pragma GCC unroll 8
     for (int s = 0; s < taps; ++s) {
       Reg g[taps];
 #pragma GCC unroll 8
-      for (int r = 0; r < taps; ++r) g[r] = V::load(first + (r * taps + s) * step);
+      for (int r = 0; r < taps; ++r) {
+        const std::int64_t tap = w.tap[r * taps + s];
+        g[r] = tap < 0 ? V::zero() : V::load(channel + tap * V::lanes);
+      }
       F::weight(g, columns[s]);
     }
     T* u = w.u + c * w.channel_stride;
@@ -140,54 +154,65 @@ bool transform_output(const WinogradOutputRun<T>& run) {
   using V = Vec<T>;
   using Reg = typename V::Reg;
   constexpr int lanes = V::lanes, inputs = F::inputs, outputs = F::outputs;
-  constexpr int square_tiles = lanes / outputs;  // tiles whose outputs fill a vector of pixels
-  static_assert(lanes % outputs == 0);
-  T* const squares = run.scratch;  // [row][pixel][channel]
+  // Units whose outputs fill vectors of pixels, or all.
+  const std::int64_t pass_units = run.step == 1 && lanes % outputs == 0 ? lanes / outputs : run.units;
+  const std::int64_t unit_pixels = outputs * run.step;
+  const std::ptrdiff_t row_size = (pass_units * unit_pixels + lanes - 1) / lanes * lanes * lanes;
+  const std::uint32_t wanted = run.step == run.phases ? ~0U : 0x55555555U;  // of a vector's pixels
+  T* const pixels = run.scratch;                                            // [row][pixel][channel]
   const Reg start = run.start == nullptr ? V::zero() : V::load(V::mask(first_lanes(run.channels)), run.start);
   Reg finite = V::zero();  // 0 * y, summed: NaN once y is not finite
+  const T* tile = run.m;
 
-  for (std::int64_t tile = 0; tile < run.tiles; tile += square_tiles) {
-    const std::int64_t tiles = run.tiles - tile < square_tiles ? run.tiles - tile : square_tiles;
-    for (std::int64_t t = 0; t < tiles; ++t) {
-      const T* const m = run.m + (tile + t) * run.tile_stride;
-      Reg columns[inputs][outputs];
+  for (std::int64_t unit = 0; unit < run.units; unit += pass_units) {
+    const std::int64_t units = run.units - unit < pass_units ? run.units - unit : pass_units;
+    for (std::int64_t u = 0; u < units; ++u)
+      for (std::int64_t phase = 0; phase < run.phases; ++phase, tile += run.tile_stride) {
+        Reg columns[inputs][outputs];
 #pragma GCC unroll 8
-      for (int i = 0; i < inputs; ++i) {
-        Reg column[inputs];
+        for (int i = 0; i < inputs; ++i) {
+          Reg column[inputs];
 #pragma GCC unroll 8
-        for (int r = 0; r < inputs; ++r) column[r] = V::load(m + (r * inputs + i) * run.frequency_stride);
-        F::output(column, columns[i]);
-      }
-#pragma GCC unroll 4
-      for (int r = 0; r < outputs; ++r) {
-        Reg row[inputs], y[outputs];
+          for (int r = 0; r < inputs; ++r)
+            column[r] = V::load(tile + (r * inputs + i) * run.frequency_stride);
+          F::output(column, columns[i]);
+        }
+        T* const target = pixels + (u * unit_pixels + phase) * lanes;
 #pragma GCC unroll 8
-        for (int i = 0; i < inputs; ++i) row[i] = columns[i][r];
-        F::output(row, y);
-#pragma GCC unroll 4
-        for (int j = 0; j < outputs; ++j) {
-          const Reg value = y[j] + start;
-          finite = V::fma(V::zero(), value, finite);
-          V::store(squares + (r * lanes + t * outputs + j) * lanes, value);
+        for (int r = 0; r < outputs; ++r) {
+          Reg row[inputs], y[outputs];
+#pragma GCC unroll 8
+          for (int i = 0; i < inputs; ++i) row[i] = columns[i][r];
+          F::output(row, y);
+#pragma GCC unroll 8
+          for (int j = 0; j < outputs; ++j) {
+            const Reg value = y[j] + start;
+            finite = V::fma(V::zero(), value, finite);
+            V::store(target + r * row_size + j * run.step * lanes, value);
+          }
         }
       }
-    }
-    const std::int64_t left = run.columns - tile * outputs;
-    const typename V::Mask mask = V::mask(first_lanes(left < lanes ? left : lanes));
-    for (std::int64_t r = 0; r < run.rows; ++r) {
-      Reg rows[lanes];
+    for (std::int64_t pixel = 0; pixel < units * unit_pixels; pixel += lanes) {
+      const std::int64_t x = unit * unit_pixels + pixel, left = units * unit_pixels - pixel;
+      const std::int64_t first = clamp(run.first_column - x, 0, lanes);
+      const std::int64_t last = clamp(run.last_column - x, first, lanes);
+      const std::uint32_t exist = first_lanes(last) & ~first_lanes(first) & wanted;
+      const typename V::Mask mask = V::mask(exist);
+      for (std::int64_t r = run.first_row; r < run.last_row; ++r) {
+        Reg rows[lanes];
 #pragma GCC unroll 16
-      for (int j = 0; j < lanes; ++j)
-        rows[j] = j < tiles * outputs ? V::load(squares + (r * lanes + j) * lanes) : V::zero();
-      transpose(rows);
-      T* const output = run.output + r * run.pitch + tile * outputs;
-      if (left >= lanes && run.channels == lanes) {
+        for (int j = 0; j < lanes; ++j)
+          rows[j] = j < left ? V::load(pixels + r * row_size + (pixel + j) * lanes) : V::zero();
+        transpose(rows);
+        T* const output = run.output + r * run.pitch + x;
+        if (exist == first_lanes(lanes) && run.channels == lanes) {
 #pragma GCC unroll 16
-        for (int c = 0; c < lanes; ++c) V::store(output + c * run.plane, rows[c]);
-      } else {
+          for (int c = 0; c < lanes; ++c) V::store(output + c * run.plane, rows[c]);
+        } else {
 #pragma GCC unroll 16
-        for (int c = 0; c < lanes; ++c)
-          if (c < run.channels) V::store(mask, output + c * run.plane, rows[c]);
+          for (int c = 0; c < lanes; ++c)
+            if (c < run.channels) V::store(mask, output + c * run.plane, rows[c]);
+        }
       }
     }
   }
@@ -256,29 +281,32 @@ void direct_tile(const WinogradDirectTile<T>& tile) {
   using Reg = typename V::Reg;
   constexpr int outputs = F::outputs, taps = F::taps;
   const WinogradPatch<T>& p = tile.patch;
-  typename V::Mask inside[taps];
-  for (int s = 0; s < taps; ++s) {
-    const std::int64_t x = p.column + s;
-    inside[s] = V::mask(first_lanes(clamp(p.width - x, 0, outputs)) & ~first_lanes(clamp(-x, 0, outputs)));
+  for (int j = 0; j < outputs; j += V::lanes) {
+    const int columns = outputs - j < V::lanes ? outputs - j : V::lanes;
+    const typename V::Mask exist = V::mask(first_lanes(columns));
+    typename V::Mask inside[taps];
+    for (int s = 0; s < taps; ++s) {
+      const std::int64_t x =
+          p.column + (j + s) * p.step;  // lanes whose element is before 0, and before width
+      const std::int64_t before = clamp((p.step - 1 - x) / p.step, 0, columns);
+      const std::int64_t last = clamp((p.width - x + p.step - 1) / p.step, before, columns);
+      inside[s] = V::mask(first_lanes(last) & ~first_lanes(before));
+    }
+    for (int i = 0; i < outputs; ++i) {
+      Reg y = V::load(exist, tile.sums + i * outputs + j);
+      for (std::int64_t c = 0; c < p.channels; ++c)
+        for (int r = 0; r < taps; ++r)
+          for (int s = 0; s < taps; ++s) {
+            const std::int64_t tap = tile.tap[r * taps + s], row = p.row + (i + r) * p.step;
+            if (tap < 0) continue;
+            const T* const source = p.channel + c * p.plane + row * p.width + p.column + (j + s) * p.step;
+            const Reg x =
+                row >= 0 && row < p.height ? V::gather(V::zero(), inside[s], source, p.step) : V::zero();
+            y = V::fma(V::broadcast(tile.weight[c * tile.weight_channel + tap]), x, y);
+          }
+      V::store(exist, tile.sums + i * outputs + j, y);
+    }
   }
-  Reg y[outputs];
-  for (int i = 0; i < outputs; ++i) y[i] = V::broadcast(tile.start);
-  for (std::int64_t c = 0; c < p.channels; ++c) {
-    const T* const source = p.channel + c * p.plane + p.row * p.width + p.column;
-    const T* weight = tile.weight + c * tile.weight_channel;
-    for (int r = 0; r < taps; ++r)
-      for (int s = 0; s < taps; ++s, weight += tile.weight_tap) {
-        const Reg factor = V::broadcast(*weight);
-        for (int i = 0; i < outputs; ++i) {
-          const std::int64_t row = p.row + i + r;
-          const Reg x =
-              row >= 0 && row < p.height ? V::load(inside[s], source + (i + r) * p.width + s) : V::zero();
-          y[i] = V::fma(factor, x, y[i]);
-        }
-      }
-  }
-  const typename V::Mask columns = V::mask(first_lanes(tile.columns));
-  for (std::int64_t i = 0; i < tile.rows; ++i) V::store(columns, tile.output + i * tile.pitch, y[i]);
 }
 
 constexpr int larger(int a, int b) {
@@ -289,14 +317,14 @@ template <class T, int Outputs, int Taps>
 constexpr WinogradKernels<T> kernels(const char* name) {
   using F = WinogradTransform<T, Outputs, Taps>;
   constexpr int lanes = Vec<T>::lanes;
-  constexpr bool grad_weight = F::pairs < 3;  // more points would round too much
+  constexpr bool grad_weight = Taps > 2 && F::pairs < 3;  // more points would round too much
   return {name,
           Isa::CONVNATIVE_ISA,
           lanes,
           Outputs,
           Taps,
           F::inputs,
-          static_cast<int>((run_pixels - (Taps - 1)) / Outputs),
+          static_cast<int>(run_pixels),
           static_cast<std::size_t>(
               larger(F::inputs * (lanes * lanes + run_pixels * lanes), Taps * Taps * lanes * lanes)),
           transform_lines<T, OfInput<F>>,
@@ -315,6 +343,7 @@ const WinogradTable<float> winograd_table_f32 = {{
     kernels<float, 2, 3>("f32_winograd_2x2_3x3_" CONVNATIVE_ISA_NAME),
     kernels<float, 4, 5>("f32_winograd_4x4_5x5_" CONVNATIVE_ISA_NAME),
     kernels<float, 2, 5>("f32_winograd_2x2_5x5_" CONVNATIVE_ISA_NAME),
+    kernels<float, 3, 2>("f32_winograd_3x3_2x2_" CONVNATIVE_ISA_NAME),
 }};
 
 }  // namespace CONVNATIVE_ISA

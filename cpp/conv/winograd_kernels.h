@@ -20,10 +20,13 @@
 //   grad_output  W[frequency][tile][out channel]   = G' e G'^T       panels
 //   grad_weight  A'^T S A',  S[frequency][channel][out channel]
 //
-// Tiles come in runs: neighbours in one row of tiles. Whatever lies outside of a plane counts as zero and is
-// never read. Vectors are stored whole, also where fewer channels exist. No alignment is required.
+// Tiles come in runs: neighbours in one row of tiles, whose elements may lie a step apart (conv/winograd_geometry.h);
+// tiles of other elements then lie in between. Whatever lies outside of a plane counts as zero and is never read.
+// Transforms of weights and of grad_output store whole vectors, also where fewer channels exist. No alignment is
+// required.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 
@@ -39,24 +42,26 @@ struct WinogradPatch {
   std::int64_t channels;
   std::int64_t height, width;
   std::int64_t row, column;  // of the patch's first element; may lie outside
+  std::int64_t step;         // from element to element of the patch, in rows and columns
 };
 
 // Of the input, a x a of it for each tile, or of grad_output, m x m.
 template <class T>
 struct WinogradInputRun {
   WinogradPatch<T> patch;  // of the first tile; at most `lanes` channels
-  std::int64_t tiles;      // at most run_tiles
-  T* v;                    // first tile of the run, first channel of the vector
-  std::ptrdiff_t tile_stride, frequency_stride;
+  std::int64_t units;      // of `step` interleaved tiles or phases of a tile; at most run_units()
+  T* v;                    // first unit of the run, first channel of the vector
+  std::ptrdiff_t unit_stride, phase_stride, frequency_stride;
   T* scratch;  // scratch_size elements
 };
 
 template <class T>
 struct WinogradWeights {
-  const T* taps;  // [channel][r r][lanes], lanes over output channels
+  const T* taps;             // [channel][tap of the kernel][lanes], lanes over output channels
+  std::int64_t taps_stride;  // from channel to channel
+  const std::int64_t* tap;   // the tap of the kernel at each of r x r places; -1: zero
   std::int64_t channels;
-  bool flip;  // the taps in reverse order
-  T* u;       // first channel, first output channel of the vector
+  T* u;  // first channel, first output channel of the vector
   std::ptrdiff_t channel_stride, frequency_stride;
 };
 
@@ -64,12 +69,14 @@ template <class T>
 struct WinogradOutputRun {
   const T* m;  // first tile of the run, first output channel of the vector
   std::ptrdiff_t tile_stride, frequency_stride;
-  std::int64_t tiles;
-  std::int64_t channels;        // at most `lanes`
-  const T* start;               // of each output channel, or null for 0
-  T* output;                    // first output of the run in the first channel's plane
-  std::ptrdiff_t plane, pitch;  // elements from channel to channel and from row to row
-  std::int64_t rows, columns;   // of the run that exist: at most m and tiles * m
+  std::int64_t units, phases;        // `phases` interleaved tiles are a unit
+  std::int64_t step;                 // from output to output of a tile: `phases`, or 2 where there is one
+  std::int64_t channels;             // at most `lanes`
+  const T* start;                    // of each output channel, or null for 0
+  T* output;                         // first output of the run in the first channel's plane
+  std::ptrdiff_t plane, pitch;       // elements from channel to channel and from a tile's row to its next
+  std::int64_t first_row, last_row;  // rows of the tiles that exist, of m
+  std::int64_t first_column, last_column;  // columns behind `output` that exist, of units * m * step
   T* scratch;
 };
 
@@ -84,17 +91,15 @@ struct WinogradSums {
   T* scratch;
 };
 
-// One tile of one output channel by the definition: a chain of fused multiply-adds in the order of
-// (channel, tap), starting from `start`.
+// Adds a term to one tile of one output channel by the definition: a chain of fused multiply-adds in the order of
+// (channel, place) on each of the m x m `sums`.
 template <class T>
 struct WinogradDirectTile {
   WinogradPatch<T> patch;  // every input channel
-  const T* weight;         // of tap 0 of the first channel
-  std::ptrdiff_t weight_channel, weight_tap;
-  T start;
-  T* output;
-  std::ptrdiff_t pitch;
-  std::int64_t rows, columns;
+  const T* weight;         // of the first channel
+  std::ptrdiff_t weight_channel;
+  const std::int64_t* tap;  // as WinogradWeights has them
+  T* sums;
 };
 
 template <class T>
@@ -102,10 +107,10 @@ struct WinogradKernels {
   const char* name;  // f32_winograd_4x4_3x3_avx512: type, family, outputs, taps, ISA
   Isa isa;
   int lanes;
-  int outputs;    // m
-  int taps;       // r
-  int inputs;     // a = m + r - 1
-  int run_tiles;  // longest run
+  int outputs;     // m
+  int taps;        // r
+  int inputs;      // a = m + r - 1
+  int run_pixels;  // of a plane's row that a run takes or gives at the most
   std::size_t scratch_size;
   void (*transform_input)(const WinogradInputRun<T>&);
   void (*transform_weights)(const WinogradWeights<T>&);
@@ -117,11 +122,17 @@ struct WinogradKernels {
   void (*direct_tile)(const WinogradDirectTile<T>&);
 
   int frequencies() const { return inputs * inputs; }
+
+  // Units of the longest run; 0: a single unit is too long.
+  std::int64_t run_units(std::int64_t in_step, std::int64_t out_step) const {
+    return std::min((run_pixels - (taps - 1) * in_step) / (outputs * in_step),
+                    run_pixels / (outputs * out_step));
+  }
 };
 
 template <class T>
 struct WinogradTable {
-  static constexpr int size = 4;
+  static constexpr int size = 5;
   WinogradKernels<T> rows[size];
 };
 
