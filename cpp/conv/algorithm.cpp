@@ -8,12 +8,14 @@ const char* never(const ConvProblem&) {
   return nullptr;
 }
 
-constexpr const char* winograd_4x4_reason =
-    "Winograd in tiles of 4 x 4: 36 multiplications of 144 with 3 x 3 taps, 64 of 400 with 5 x 5";
-constexpr const char* winograd_2x2_reason =
+constexpr const char* winograd_4_reason =
+    "Winograd in tiles of 4 x 4: 36 multiplications of 144 with 3 x 3 taps, 64 of 400 with 5 x 5; 1 x 4: 6 "
+    "of 12, 8 of 20";
+constexpr const char* winograd_2_reason =
     "Winograd in tiles of 2 x 2: 16 multiplications of 36 with 3 x 3 taps, 36 of 100 with 5 x 5";
-constexpr const char* winograd_3x3_reason =
-    "Winograd in tiles of 3 x 3 and phases of 2 taps: 49 multiplications of 81 with 3 x 3 taps and stride 2";
+constexpr const char* winograd_3_reason =
+    "Winograd in tiles of 3 x 3: 16 multiplications of 36 with 2 x 2 taps, 49 of 81 with 3 x 3 and stride 2; "
+    "1 x 3: 4 of 6";
 constexpr const char* direct_strip_reason =
     "direct on strips of rows: every element of the input is copied once, few channels fill whole tiles";
 constexpr const char* direct_channels_reason =
@@ -32,11 +34,11 @@ constexpr const char* reference_reason = "the definition, summed in float64: the
 using enum ConvOperation;
 constexpr ConvAlgorithmEntry entries[] = {
     {"depthwise", forward, depthwise_reason, true, depthwise_why_not, depthwise_why_slower, make_depthwise},
-    {"winograd_4x4", forward, winograd_4x4_reason, false, winograd_why_not<4>, winograd_why_slower<4>,
+    {"winograd_4", forward, winograd_4_reason, false, winograd_why_not<4>, winograd_why_slower<4>,
      make_winograd<4>},
-    {"winograd_2x2", forward, winograd_2x2_reason, false, winograd_why_not<2>, winograd_why_slower<2>,
+    {"winograd_2", forward, winograd_2_reason, false, winograd_why_not<2>, winograd_why_slower<2>,
      make_winograd<2>},
-    {"winograd_3x3", forward, winograd_3x3_reason, false, winograd_why_not<3>, winograd_why_slower<3>,
+    {"winograd_3", forward, winograd_3_reason, false, winograd_why_not<3>, winograd_why_slower<3>,
      make_winograd<3>},
     {"direct_strip", forward, direct_strip_reason, true, direct_strip_why_not, direct_strip_why_slower,
      make_direct_strip},
@@ -47,11 +49,11 @@ constexpr ConvAlgorithmEntry entries[] = {
 
     {"depthwise", grad_input, depthwise_reason, true, depthwise_why_not, depthwise_why_slower,
      make_depthwise},
-    {"winograd_4x4", grad_input, winograd_4x4_reason, false, winograd_why_not<4>, winograd_why_slower<4>,
+    {"winograd_4", grad_input, winograd_4_reason, false, winograd_why_not<4>, winograd_why_slower<4>,
      make_winograd<4>},
-    {"winograd_2x2", grad_input, winograd_2x2_reason, false, winograd_why_not<2>, winograd_why_slower<2>,
+    {"winograd_2", grad_input, winograd_2_reason, false, winograd_why_not<2>, winograd_why_slower<2>,
      make_winograd<2>},
-    {"winograd_3x3", grad_input, winograd_3x3_reason, false, winograd_why_not<3>, winograd_why_slower<3>,
+    {"winograd_3", grad_input, winograd_3_reason, false, winograd_why_not<3>, winograd_why_slower<3>,
      make_winograd<3>},
     {"direct_strip", grad_input, direct_strip_reason, true, direct_strip_why_not, direct_strip_why_slower,
      make_direct_strip},
@@ -62,10 +64,12 @@ constexpr ConvAlgorithmEntry entries[] = {
 
     {"depthwise", grad_weight, depthwise_sums_reason, true, depthwise_why_not, depthwise_why_slower,
      make_depthwise_grad_weight},
-    {"winograd_4x4", grad_weight, winograd_4x4_reason, false, winograd_why_not<4>,
+    {"winograd_4", grad_weight, winograd_4_reason, false, winograd_why_not<4>,
      winograd_grad_weight_why_slower<4>, make_winograd_grad_weight<4>},
-    {"winograd_2x2", grad_weight, winograd_2x2_reason, false, winograd_why_not<2>,
+    {"winograd_2", grad_weight, winograd_2_reason, false, winograd_why_not<2>,
      winograd_grad_weight_why_slower<2>, make_winograd_grad_weight<2>},
+    {"winograd_3", grad_weight, winograd_3_reason, false, winograd_why_not<3>,
+     winograd_grad_weight_why_slower<3>, make_winograd_grad_weight<3>},
     {"direct_channels", grad_weight, direct_channels_sums_reason, true, direct_channels_grad_weight_why_not,
      direct_channels_grad_weight_why_slower, make_direct_channels_grad_weight},
     {"im2col_gemm", grad_weight, im2col_reason, true, never, never, make_im2col_gemm_grad_weight},

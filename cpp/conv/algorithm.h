@@ -84,7 +84,6 @@ template <int Outputs>
 const char* winograd_why_slower(const ConvProblem&);
 template <int Outputs>
 std::shared_ptr<const ConvAlgorithm> make_winograd(const ConvProblem&);
-// The gradient in the weights; 2 or 4.
 template <int Outputs>
 const char* winograd_grad_weight_why_slower(const ConvProblem&);
 template <int Outputs>

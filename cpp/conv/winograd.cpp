@@ -74,7 +74,7 @@ std::int64_t round_up(std::int64_t value, std::int64_t multiple) {
 
 template <class T>
 bool rounds_most(const WinogradKernels<T>& kernels) {
-  return kernels.outputs == 4 && kernels.taps == 5;
+  return kernels.row_outputs == 4 && kernels.row_taps == 5;
 }
 
 // Units of tiles that a block holds at the most.
@@ -84,7 +84,8 @@ std::int64_t fitting_units(const WinogradGeometry& g, const WinogradKernels<T>& 
   const std::int64_t panel = gemm.max_vectors * gemm.lanes, phases = g.column.tile_phases;
   const std::int64_t tile_bytes =
       kernels.frequencies() * (round_up(g.sum_channels(), gemm.lanes) + panel) * std::int64_t{sizeof(T)};
-  const std::int64_t tile_macs = g.products(kernels.inputs) * g.in_channels * g.out_channels;
+  const std::int64_t tile_macs =
+      g.products(kernels.row_inputs, kernels.inputs) * g.in_channels * g.out_channels;
   const std::int64_t bytes = std::min(l2_bytes / 100 * most_block_share, most_block_bytes);
   const std::int64_t tiles = std::min(bytes / tile_bytes, most_macs_per_lane * gemm.lanes / tile_macs);
   return std::clamp<std::int64_t>(tiles / phases, 1, std::max<std::int64_t>(most_block_tiles / phases, 1));
@@ -98,7 +99,8 @@ double task_cycles(const WinogradGeometry& g, const WinogradKernels<T>& kernels,
   const auto in_vectors = static_cast<double>(g.terms() * ceil_div(g.in_channels, gemm.lanes));
   const auto results = static_cast<double>(g.result_phases());
   // Vectors of U.
-  const double weights = static_cast<double>(g.products(kernels.inputs) * g.in_channels) * out_vectors;
+  const double weights =
+      static_cast<double>(g.products(kernels.row_inputs, kernels.inputs) * g.in_channels) * out_vectors;
   const double products = tiles * weights / 2;
   const double transforms = tiles * kernels.frequencies() * (in_vectors + results * out_vectors) * 8.6;
   const double bytes = weights * gemm.lanes * static_cast<double>(sizeof(T));
@@ -116,7 +118,7 @@ class Winograd final : public ConvAlgorithm {
         gemm_(gemm_kernels<T>(problem.isa)),
         epilogue_(problem),
         threads_(problem.threads),
-        units_(g_.batch * g_.out_depth, g_.row, g_.column, kernels.outputs),
+        units_(g_.batch * g_.out_depth, g_.row, g_.column, kernels.row_outputs, kernels.outputs),
         run_units_(kernels.run_units(g_.column.in_step(), g_.column.out_step())),
         panels_(ceil_div(g_.out_channels, gemm_.lanes), gemm_.max_vectors),
         tasks_(choose_tasks()),
@@ -124,16 +126,17 @@ class Winograd final : public ConvAlgorithm {
         v_tile_(round_up(g_.sum_channels(), gemm_.lanes)),
         v_frequency_(padded(block_tiles() * v_tile_)),
         m_frequency_(padded(block_tiles() * gemm_.max_vectors * gemm_.lanes)) {
-    for (std::int64_t row = 0; row < row_phases(); ++row)
-      for (std::int64_t column = 0; column < row_phases(); ++column)
-        for (std::int64_t u = 0; u < g_.row.taps; ++u)
-          for (std::int64_t v = 0; v < g_.row.taps; ++v) {
-            const WinogradPhase &y = g_.row.at(row), &x = g_.column.at(column);
-            const bool exists = u < y.taps && v < x.taps;
-            taps_[phase_index(row, column)][static_cast<std::size_t>(u * g_.row.taps + v)] =
-                exists ? y.tap[static_cast<std::size_t>(u)] * g_.kernel + x.tap[static_cast<std::size_t>(v)]
-                       : -1;
-          }
+    for_each_phase([&](std::int64_t row, std::int64_t column) {
+      const WinogradPhase &y = g_.row.at(row), &x = g_.column.at(column);
+      for (std::int64_t u = 0; u < g_.row.taps; ++u)
+        for (std::int64_t v = 0; v < g_.column.taps; ++v) {
+          const bool exists = u < y.taps && v < x.taps;
+          taps_[phase_index(row, column)][static_cast<std::size_t>(u * g_.column.taps + v)] =
+              exists ? y.tap[static_cast<std::size_t>(u)] * g_.kernel_columns +
+                           x.tap[static_cast<std::size_t>(v)]
+                     : -1;
+        }
+    });
   }
 
   const char* name() const override { return name_; }
@@ -241,8 +244,13 @@ class Winograd final : public ConvAlgorithm {
     return ceil_div(units_.count, std::max<std::int64_t>(blocks_.parts, 1)) * units_.phases;
   }
 
-  // Phases of the source or of the result on each axis: the kernel's taps fall into as many.
-  std::int64_t row_phases() const { return g_.row.source_phases * g_.row.result_phases; }
+  // Calls body for each pair of phases, of the source or of the result, that the taps of rows and columns fall into.
+  template <class Body>
+  void for_each_phase(const Body& body) const {
+    for (std::int64_t row = 0; row < g_.row.source_phases * g_.row.result_phases; ++row)
+      for (std::int64_t column = 0; column < g_.column.source_phases * g_.column.result_phases; ++column)
+        body(row, column);
+  }
   static std::size_t phase_index(std::int64_t row, std::int64_t column) {
     return static_cast<std::size_t>(2 * row + column);
   }
@@ -279,7 +287,7 @@ class Winograd final : public ConvAlgorithm {
   void pack_chunk(const T* weight, std::int64_t panel, std::int64_t first, std::int64_t channels,
                   T* packed) const {
     alignas(cache_line_bytes) T lanes[packed_channels * most_kernel_taps * most_lanes];
-    const std::int64_t taps = g_.kernel * g_.kernel, width = panel_width(panel);
+    const std::int64_t taps = g_.slice_taps, width = panel_width(panel);
     for (std::int64_t vector = panels_.begin(panel); vector < panels_.end(panel); ++vector)
       for (std::int64_t depth_tap = 0; depth_tap < g_.depth_taps; ++depth_tap) {
         const std::int64_t out = vector * gemm_.lanes;
@@ -292,16 +300,15 @@ class Winograd final : public ConvAlgorithm {
             gemm_.pack_matrix(
                 {corner + c * g_.weight_in, 1, g_.weight_out, taps, outs, 1, lanes + c * taps * gemm_.lanes});
         }
-        for (std::int64_t row = 0; row < row_phases(); ++row)
-          for (std::int64_t column = 0; column < row_phases(); ++column) {
-            T* const phase = packed + u_panel(panel) + (vector - panels_.begin(panel)) * gemm_.lanes;
-            const std::int64_t channel =
-                first + (g_.forward ? place(row, column, depth_tap) : place(0, 0, depth_tap));
-            kernels_.transform_weights({lanes, taps * gemm_.lanes, taps_[phase_index(row, column)].data(),
-                                        channels,
-                                        phase + (g_.forward ? 0 : u_phase(row, column)) + channel * width,
-                                        width, u_frequency(panel)});
-          }
+        for_each_phase([&](std::int64_t row, std::int64_t column) {
+          const std::int64_t channel =
+              first + (g_.forward ? place(row, column, depth_tap) : place(0, 0, depth_tap));
+          kernels_.transform_weights({lanes, taps * gemm_.lanes, taps_[phase_index(row, column)].data(),
+                                      channels,
+                                      packed + (g_.forward ? 0 : u_phase(row, column)) + u_panel(panel) +
+                                          (vector - panels_.begin(panel)) * gemm_.lanes + channel * width,
+                                      width, u_frequency(panel)});
+        });
       }
   }
 
@@ -323,7 +330,7 @@ class Winograd final : public ConvAlgorithm {
             channels,
             exists ? g_.height : 0,
             g_.width,
-            run.row * kernels_.outputs * row.in_step() + run.row_phase + row.source_offset + row_phase,
+            run.row * kernels_.row_outputs * row.in_step() + run.row_phase + row.source_offset + row_phase,
             run.column * kernels_.outputs * column.in_step() + column.source_offset,
             column.in_step()};
   }
@@ -344,9 +351,9 @@ class Winograd final : public ConvAlgorithm {
           });
   }
 
-  // Whether a phase has products at a frequency.
-  bool has(const WinogradAxis& axis, std::int64_t phase, int frequency) const {
-    return axis.at(phase).taps == axis.taps || frequency < kernels_.inputs - 1;
+  // Whether a phase has products at a frequency of `inputs`.
+  static bool has(const WinogradAxis& axis, std::int64_t phase, int frequency, int inputs) {
+    return axis.at(phase).taps == axis.taps || frequency < inputs - 1;
   }
 
   void multiply(const Block& block, const Panel& panel) const {
@@ -357,14 +364,15 @@ class Winograd final : public ConvAlgorithm {
     for (int frequency = 0; frequency < kernels_.frequencies(); ++frequency) {
       const int row = frequency / kernels_.inputs, column = frequency % kernels_.inputs;
       T* const m = block.m + frequency * m_frequency_;
-      if (!g_.forward && !(has(g_.row, panel.row_phase, row) && has(g_.column, panel.column_phase, column))) {
+      if (!g_.forward && !(has(g_.row, panel.row_phase, row, kernels_.row_inputs) &&
+                           has(g_.column, panel.column_phase, column, kernels_.inputs))) {
         std::fill(m, m + tiles.total * width, T{0});
         continue;
       }
       const T *const u = packed + frequency * u_frequency(panel.index), *const v = block.v +
                                                                                    frequency * v_frequency_;
-      const std::int64_t rows = g_.row.source_phases > 1 && has(g_.row, 1, row) ? 2 : 1;
-      const bool all = g_.column.source_phases == 1 || has(g_.column, 1, column);
+      const std::int64_t rows = g_.row.source_phases > 1 && has(g_.row, 1, row, kernels_.row_inputs) ? 2 : 1;
+      const bool all = g_.column.source_phases == 1 || has(g_.column, 1, column, kernels_.inputs);
       for (std::int64_t tile = 0; tile < tiles.parts; ++tile) {
         const std::int64_t first = tiles.begin(tile);
         const Rows part{v + first * v_tile_, u,    m + first * width, tiles.end(tile) - first, tile,
@@ -404,10 +412,12 @@ class Winograd final : public ConvAlgorithm {
   void transform_output(const Block& block, const Panel& panel) const {
     const WinogradAxis &row = g_.row, &column = g_.column;
     const std::int64_t width = panel_width(panel.index), plane = g_.out_height * g_.out_width;
-    const std::int64_t m = kernels_.outputs, row_step = row.out_step(), step = column.out_step();
+    const std::int64_t row_m = kernels_.row_outputs, m = kernels_.outputs;
+    const std::int64_t row_step = row.out_step(), step = column.out_step();
     for_each_run(block, [&](const Run& run) {
       const std::int64_t image = run.image / g_.out_depth, slice = run.image % g_.out_depth;
-      const std::int64_t y = run.row * m * row_step + run.row_phase + row.at(panel.row_phase).result_offset;
+      const std::int64_t y =
+          run.row * row_m * row_step + run.row_phase + row.at(panel.row_phase).result_offset;
       const std::int64_t x = run.column * m * step + column.at(panel.column_phase).result_offset;
       for (std::int64_t vector = panels_.begin(panel.index); vector < panels_.end(panel.index); ++vector) {
         const std::int64_t channel = vector * gemm_.lanes;
@@ -428,8 +438,8 @@ class Winograd final : public ConvAlgorithm {
             output,
             g_.out_depth * plane,
             row_step * g_.out_width,
-            std::clamp<std::int64_t>(ceil_div(-y, row_step), 0, m),
-            std::clamp<std::int64_t>(ceil_div(g_.out_height - y, row_step), 0, m),
+            std::clamp<std::int64_t>(ceil_div(-y, row_step), 0, row_m),
+            std::clamp<std::int64_t>(ceil_div(g_.out_height - y, row_step), 0, row_m),
             std::max<std::int64_t>(-x, 0),
             std::min(run.units * m * step, g_.out_width - x),
             block.scratch};
@@ -472,9 +482,9 @@ class Winograd final : public ConvAlgorithm {
             whole.column += unit * m * whole.step + phase + column;
             const std::size_t taps =
                 g_.forward ? phase_index(row, column) : phase_index(panel.row_phase, panel.column_phase);
-            kernels_.direct_tile(
-                {whole, block.weight + (channel + c) * g_.weight_out + depth_tap * g_.kernel * g_.kernel,
-                 g_.weight_in, taps_[taps].data(), sums.data()});
+            kernels_.direct_tile({whole,
+                                  block.weight + (channel + c) * g_.weight_out + depth_tap * g_.slice_taps,
+                                  g_.weight_in, taps_[taps].data(), sums.data()});
           }
       for_each_output([&](T& output, std::size_t place) { output = sums[place]; });
     }
@@ -504,12 +514,13 @@ double cycles(const ConvProblem& problem, int outputs) {
   const WinogradGeometry g(problem);
   const WinogradKernels<float>& kernels = *winograd_row(problem, outputs);
   const GemmKernels<float>& gemm = gemm_kernels<float>(problem.isa);
-  const WinogradTiles units(g.batch * g.out_depth, g.row, g.column, kernels.outputs);
+  const WinogradTiles units(g.batch * g.out_depth, g.row, g.column, kernels.row_outputs, kernels.outputs);
   const auto tiles = static_cast<double>(units.tiles());
   const auto out_vectors = static_cast<double>(ceil_div(g.out_channels, gemm.lanes));
   const double blocks =
       static_cast<double>(ceil_div(units.count, fitting_units(g, kernels, gemm, nominal_l2_bytes)));
-  const double weights = static_cast<double>(g.products(kernels.inputs) * g.in_channels) * out_vectors;
+  const double weights =
+      static_cast<double>(g.products(kernels.row_inputs, kernels.inputs) * g.in_channels) * out_vectors;
   const double bytes = weights * gemm.lanes * sizeof(float);
   // Allocators return memory beyond 32 MiB to the system, which hands it out again page by page, cleared.
   const bool kept = static_cast<double>(g.groups) * bytes <= 32 << 20;
@@ -556,33 +567,37 @@ double winograd_direct_cycles(const ConvProblem& problem) {
 
 const WinogradKernels<float>* winograd_row(const ConvProblem& problem, int outputs) {
   const ConvShape& s = problem.shape;
-  return winograd_kernels<float>(problem.isa, outputs, ceil_div(s.kernel[1], s.stride[1]));
+  return winograd_kernels<float>(problem.isa, outputs, ceil_div(s.kernel[1], s.stride[1]),
+                                 ceil_div(s.kernel[2], s.stride[2]));
 }
 
 const char* winograd_obstacle(const ConvProblem& problem, int outputs) {
   const ConvShape& s = problem.shape;
-  const bool grad_weight = problem.operation == ConvOperation::grad_weight;
+  const bool grad_weight = problem.operation == ConvOperation::grad_weight, one_row = s.kernel[1] == 1;
   if (problem.dtype != DType::float32) return "for float32 alone";
-  if (s.axes == 1 || (grad_weight && s.axes == 3))
-    return "for two spatial axes, without the sums also three, alone";
+  if (grad_weight && s.axes == 3) return "for one and two spatial axes alone";
   if (s.pads_with_input() || (problem.operation != ConvOperation::grad_input && !s.pads_with_zeros()))
     return "for padding with zeros alone";
-  if (s.kernel[1] != s.kernel[2] || s.stride[1] != s.stride[2] || s.dilation[1] != s.dilation[2])
-    return "for rows and columns of the same kernel, stride and dilation alone";
-  if (s.stride[0] != 1 || s.stride[1] > (grad_weight ? 1 : 2))
+  if (!one_row &&
+      (s.kernel[1] != s.kernel[2] || s.stride[1] != s.stride[2] || s.dilation[1] != s.dilation[2]))
+    return "for kernels of one row, or rows and columns of the same kernel, stride and dilation, alone";
+  if (s.stride[0] != 1 || (one_row && s.stride[1] != 1) || s.stride[2] > (grad_weight ? 1 : 2))
     return "for stride 1, forward and grad_input also 2, alone";
-  if (s.stride[1] == 2 && s.dilation[1] != 1) return "for stride 1 or dilation 1 alone";
+  if (s.stride[2] == 2 && s.dilation[2] != 1) return "for stride 1 or dilation 1 alone";
   const WinogradKernels<float>* const kernels = winograd_row(problem, outputs);
-  if (kernels == nullptr || s.kernel[1] * s.kernel[1] > most_kernel_taps)
-    return outputs % 2 == 0 ? "for 3 x 3 and 5 x 5 kernels, with stride 2 also 6 x 6, alone"
-                            : "for 2 x 2 kernels, with stride 2 also 3 x 3 and 4 x 4, alone";
-  if (s.dilation[1] > most_dilation || kernels->run_units(s.dilation[1], s.dilation[1]) == 0)
+  if (kernels == nullptr || s.kernel[1] * s.kernel[2] > most_kernel_taps)
+    return outputs == 3 ? "for 2 x 2, 1 x 2 and 1 x 4 taps, with stride 2 of each parity, alone"
+                        : "for 3 x 3, 5 x 5, 1 x 3 and 1 x 5 taps, with stride 2 of each parity, alone";
+  if (s.dilation[2] > most_dilation || kernels->run_units(s.dilation[2], s.dilation[2]) == 0)
     return "for smaller dilations alone";
-  if (grad_weight) return kernels->transform_sums == nullptr ? rougher_sums : nullptr;
+  if (grad_weight && kernels->transform_sums == nullptr)
+    return outputs == 3 ? "for 3 taps or more alone" : rougher_sums;
+  if (grad_weight) return nullptr;
   if (s.kernel[0] > most_channels) return "for few taps in depth alone";
   const WinogradGeometry g(problem);
   if (g.in_channels > most_channels / (g.terms() * g.column.tile_phases) || g.out_channels > most_channels ||
-      g.groups * g.products(kernels->inputs) * g.in_channels * g.out_channels > most_weights)
+      g.groups * g.products(kernels->row_inputs, kernels->inputs) * g.in_channels * g.out_channels >
+          most_weights)
     return "so many transformed weights would come from memory for every block of tiles";
   if (rounds_most(*kernels) &&
       (g.sum_channels() < least_channels ||
@@ -598,17 +613,16 @@ const char* winograd_why_not(const ConvProblem& problem) {
 
 template <int Outputs>
 const char* winograd_why_slower(const ConvProblem& problem) {
-  constexpr int smaller = Outputs - 2;  // tiles that as many taps have as well
   const double own = cycles(problem, Outputs);
   if (own > winograd_direct_cycles(problem)) return slower;
-  return smaller > 1 && own > cycles(problem, smaller)
+  return Outputs > 2 && winograd_row(problem, 2) != nullptr && own > cycles(problem, 2)
              ? "smaller tiles waste less at the edges of so small a plane"
              : nullptr;
 }
 
 template <int Outputs>
 std::shared_ptr<const ConvAlgorithm> make_winograd(const ConvProblem& problem) {
-  static constexpr const char* names[] = {"winograd_2x2", "winograd_3x3", "winograd_4x4"};
+  static constexpr const char* names[] = {"winograd_2", "winograd_3", "winograd_4"};
   return std::make_shared<Winograd<float>>(names[Outputs - 2], problem, *winograd_row(problem, Outputs));
 }
 

@@ -16,7 +16,8 @@
 //
 // A phase with a tap fewer than the other has no product at the last frequency, the point at infinity.
 //
-// The third axis, the depth of volumes, is not transformed: its taps are further terms of the sum over the channels.
+// An axis on which the kernel has one tap is not transformed. Nor is the third axis, the depth of volumes: its taps are further
+// terms of the sum over the channels.
 #pragma once
 
 #include <algorithm>
@@ -51,7 +52,7 @@ struct WinogradAxis {
     const std::int64_t kernel = s.kernel[axis], stride = s.stride[axis], dilation = s.dilation[axis];
     const std::int64_t pad = s.pad_before[axis];
     taps = ceil_div(kernel, stride);
-    if (stride == 1) tile_phases = dilation;
+    if (stride == 1 && kernel > 1) tile_phases = dilation;
     (forward ? source_phases : result_phases) = stride;
     if (forward) {
       source_offset = -pad;
@@ -71,7 +72,7 @@ struct WinogradAxis {
         own = {ceil_div(kernel - first, stride), {}, 0};
         for (std::int64_t u = 0; u < own.taps; ++u)
           own.tap[static_cast<std::size_t>(u)] = first + (own.taps - 1 - u) * stride;
-        start[static_cast<std::size_t>(p)] = (p + pad - first) / stride - (own.taps - 1) * dilation;
+        start[static_cast<std::size_t>(p)] = (p + pad - first) / stride - (own.taps - 1) * tile_phases;
       }
       source_offset = *std::min_element(start.begin(), start.begin() + stride);
       least_outputs = 0;
@@ -98,18 +99,18 @@ struct WinogradAxis {
   const WinogradPhase& at(std::int64_t p) const { return phase[static_cast<std::size_t>(p)]; }
 };
 
-// Tiles of `size` x `size` outputs in planes, numbered in units of `phases` neighbours in one row of tiles; image by
+// Tiles of `row_size` x `size` outputs in planes, numbered in units of `phases` neighbours in one row of tiles; image by
 // image, row by row.
 struct WinogradTiles {
-  int size;
-  std::int64_t phases;
+  std::int64_t row_phases, phases;
   std::int64_t rows, columns;  // of tiles; of units
   std::int64_t count;          // units
 
-  WinogradTiles(std::int64_t images, const WinogradAxis& row, const WinogradAxis& column, int size_)
-      : size(size_),
+  WinogradTiles(std::int64_t images, const WinogradAxis& row, const WinogradAxis& column, int row_size,
+                int size)
+      : row_phases(row.tile_phases),
         phases(column.tile_phases),
-        rows(row.units(size) * row.tile_phases),
+        rows(row.units(row_size) * row_phases),
         columns(column.units(size)),
         count(images * rows * columns) {}
 
@@ -130,7 +131,7 @@ struct WinogradTiles {
     for (std::int64_t unit = first; unit < last;) {
       const std::int64_t column = unit % columns, row = unit / columns;
       const std::int64_t units = std::min({columns - column, last - unit, most});
-      body(Run{row / rows, row % rows / phases, row % rows % phases, column, unit - first, units});
+      body(Run{row / rows, row % rows / row_phases, row % rows % row_phases, column, unit - first, units});
       unit += units;
     }
   }
@@ -144,8 +145,8 @@ struct WinogradGeometry {
   std::int64_t depth, height, width;       // of the source
   std::int64_t out_depth, out_height, out_width;
   WinogradAxis row, column;
-  std::int64_t kernel, depth_taps;
-  std::int64_t weight_in, weight_out, weight_group;  // elements from channel to channel, group to group
+  std::int64_t kernel_columns, slice_taps, depth_taps;  // taps of a slice of the kernel, and slices
+  std::int64_t weight_in, weight_out, weight_group;     // elements from channel to channel, group to group
 
   explicit WinogradGeometry(const ConvProblem& problem)
       : forward(problem.operation != ConvOperation::grad_input),
@@ -153,7 +154,8 @@ struct WinogradGeometry {
         groups(problem.shape.groups),
         row(problem.shape, 1, forward),
         column(problem.shape, 2, forward),
-        kernel(problem.shape.kernel[1]),
+        kernel_columns(problem.shape.kernel[2]),
+        slice_taps(problem.shape.kernel[1] * kernel_columns),
         depth_taps(problem.shape.kernel[0]),
         depth_dilation_(problem.shape.dilation[0]),
         depth_pad_(problem.shape.pad_before[0]) {
@@ -181,8 +183,8 @@ struct WinogradGeometry {
   }
 
   // Products of one pair of channels in a tile.
-  std::int64_t products(std::int64_t frequencies) const {
-    return row.products(frequencies) * column.products(frequencies) * depth_taps;
+  std::int64_t products(std::int64_t row_inputs, std::int64_t inputs) const {
+    return row.products(row_inputs) * column.products(inputs) * depth_taps;
   }
 
  private:

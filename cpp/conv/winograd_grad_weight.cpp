@@ -60,9 +60,10 @@ std::int64_t chain_units(const WinogradTiles& tiles) {
   return tiles.columns == 0 || tiles.columns > most / 2 ? most : most / tiles.columns * tiles.columns;
 }
 
-WinogradTiles grad_output_tiles(const ConvShape& shape, int outputs) {
+template <class T>
+WinogradTiles grad_output_tiles(const ConvShape& shape, const WinogradKernels<T>& kernels) {
   constexpr bool forward = true;
-  return {shape.batch, {shape, 1, forward}, {shape, 2, forward}, outputs};
+  return {shape.batch, {shape, 1, forward}, {shape, 2, forward}, kernels.row_outputs, kernels.outputs};
 }
 
 // How the channels of a group are cut into blocks, in units.
@@ -88,7 +89,7 @@ struct Sizes {
         out(ceil_div(shape.out_channels_per_group(), unit)),
         groups(shape.groups),
         panel(gemm.max_vectors * gemm.lanes) {
-    const WinogradTiles all = grad_output_tiles(shape, kernels.outputs);
+    const WinogradTiles all = grad_output_tiles(shape, kernels);
     tiles = all.tiles();
     chain = chain_units(all) * all.phases;
     chunk = tiles <= most_chunk_tiles ? std::max<std::int64_t>(tiles, 1) : chain;
@@ -151,7 +152,7 @@ class WinogradGradWeight final : public ConvAlgorithm {
         kernels_(kernels),
         gemm_(gemm_kernels<T>(problem.isa)),
         threads_(problem.threads),
-        tiles_(grad_output_tiles(shape_, kernels.outputs)),
+        tiles_(grad_output_tiles(shape_, kernels)),
         run_units_(kernels.run_units(tiles_.phases, tiles_.phases)),
         sizes_(shape_, kernels, gemm_),
         blocks_(sizes_.choose(threads_)),
@@ -275,13 +276,14 @@ class WinogradGradWeight final : public ConvAlgorithm {
   void transform(void (*kernel)(const WinogradInputRun<T>&), const Planes& planes, const Transformed& target,
                  std::int64_t first, std::int64_t last, T* scratch) const {
     const std::int64_t phases = tiles_.phases, unit = kernels_.outputs * phases;
+    const std::int64_t row_unit = kernels_.row_outputs * tiles_.row_phases;
     const std::int64_t plane = planes.height * planes.width;
     for (std::int64_t channel = 0; channel < planes.channels; channel += kernels_.lanes)
       tiles_.for_each_run(first / phases, last / phases, run_units_, [&](const WinogradTiles::Run& run) {
         kernel(
             {{planes.first + (run.image * planes.image_channels + channel) * plane, plane,
               std::min<std::int64_t>(kernels_.lanes, planes.channels - channel), planes.height, planes.width,
-              run.row * unit + run.row_phase - planes.top, run.column * unit - planes.left, phases},
+              run.row * row_unit + run.row_phase - planes.top, run.column * unit - planes.left, phases},
              run.units,
              target.first + run.index * phases * target.tile_stride + channel,
              phases * target.tile_stride,
@@ -347,6 +349,7 @@ double cycles(const ConvProblem& problem, const WinogradKernels<float>& kernels)
 
 // Sums over fewer points than this would round more than twice as much as one chain.
 std::int64_t least_points(const WinogradKernels<float>& kernels) {
+  if (kernels.row_taps == 1) return kernels.taps < 5 ? 48 : kernels.outputs == 4 ? 384 : 96;
   if (kernels.taps == 3) return kernels.outputs == 4 ? 384 : 32;
   return 720;
 }
@@ -367,20 +370,23 @@ const char* winograd_grad_weight_why_slower(const ConvProblem& problem) {
   if (rounds_more(problem, kernels)) return rougher;
   const double own = cycles(problem, kernels);
   if (own > winograd_direct_cycles(problem)) return slower;
-  return Outputs > 2 && own > cycles(problem, *winograd_row(problem, 2))
+  const WinogradKernels<float>* const smaller = winograd_row(problem, 2);
+  return Outputs > 2 && smaller != nullptr && own > cycles(problem, *smaller)
              ? "smaller tiles waste less at the edges of so small a plane"
              : nullptr;
 }
 
 template <int Outputs>
 std::shared_ptr<const ConvAlgorithm> make_winograd_grad_weight(const ConvProblem& problem) {
-  return std::make_shared<WinogradGradWeight<float>>(Outputs == 2 ? "winograd_2x2" : "winograd_4x4", problem,
+  return std::make_shared<WinogradGradWeight<float>>(Outputs == 2 ? "winograd_2" : Outputs == 3 ? "winograd_3" : "winograd_4", problem,
                                                      *winograd_row(problem, Outputs));
 }
 
 template const char* winograd_grad_weight_why_slower<2>(const ConvProblem&);
+template const char* winograd_grad_weight_why_slower<3>(const ConvProblem&);
 template const char* winograd_grad_weight_why_slower<4>(const ConvProblem&);
 template std::shared_ptr<const ConvAlgorithm> make_winograd_grad_weight<2>(const ConvProblem&);
+template std::shared_ptr<const ConvAlgorithm> make_winograd_grad_weight<3>(const ConvProblem&);
 template std::shared_ptr<const ConvAlgorithm> make_winograd_grad_weight<4>(const ConvProblem&);
 
 }  // namespace convnative

@@ -41,17 +41,18 @@ struct OfGradOutput {
 
 // Columns are transformed where pixels are the lanes, as they lie in memory; squares of pixels and channels
 // are transposed; rows are transformed where channels are the lanes, as the products want them.
-template <class T, class Line>
+template <class T, class Row, class Line>
 void transform_lines(const WinogradInputRun<T>& run) {
   using V = Vec<T>;
   using Reg = typename V::Reg;
-  constexpr int lanes = V::lanes, size = Line::size, frequencies = Line::frequencies;
+  constexpr int lanes = V::lanes, rows_read = Row::size, row_frequencies = Row::frequencies;
+  constexpr int size = Line::size, frequencies = Line::frequencies;
   constexpr std::ptrdiff_t square = lanes * lanes, strip_row = run_pixels * lanes;
   const WinogradPatch<T>& p = run.patch;
-  T* const columns = run.scratch;                   // [frequency row][channel][pixel], one vector of pixels
-  T* const strip = columns + frequencies * square;  // [frequency row][pixel][channel]
-  const std::int64_t first_row = clamp((p.step - 1 - p.row) / p.step, 0, size);
-  const std::int64_t last_row = clamp((p.height - p.row + p.step - 1) / p.step, 0, size);
+  T* const columns = run.scratch;  // [frequency row][channel][pixel], one vector of pixels
+  T* const strip = columns + row_frequencies * square;  // [frequency row][pixel][channel]
+  const std::int64_t first_row = clamp((p.step - 1 - p.row) / p.step, 0, rows_read);
+  const std::int64_t last_row = clamp((p.height - p.row + p.step - 1) / p.step, 0, rows_read);
   const std::int64_t pixels = (run.units * Line::step + size - Line::step) * p.step;
   const std::ptrdiff_t row_stride = p.step * p.width;
 
@@ -61,22 +62,22 @@ void transform_lines(const WinogradInputRun<T>& run) {
     T* target = strip + pixel * lanes;
     if (first >= last || first_row >= last_row) {
 #pragma GCC unroll 8
-      for (int r = 0; r < frequencies; ++r)
+      for (int r = 0; r < row_frequencies; ++r)
         for (int j = 0; j < lanes; ++j) V::store(target + r * strip_row + j * lanes, V::zero());
       continue;
     }
     const typename V::Mask mask = V::mask(first_lanes(last) & ~first_lanes(first));
     for (std::int64_t c = 0; c < p.channels; ++c) {
       const T* const source = p.channel + c * p.plane + p.row * p.width + x;
-      Reg d[size], t[frequencies];
+      Reg d[rows_read], t[row_frequencies];
 #pragma GCC unroll 8
-      for (int r = 0; r < size; ++r)
+      for (int r = 0; r < rows_read; ++r)
         d[r] = r >= first_row && r < last_row ? V::load(mask, source + r * row_stride) : V::zero();
-      Line::apply(d, t);
+      Row::apply(d, t);
 #pragma GCC unroll 8
-      for (int r = 0; r < frequencies; ++r) V::store(columns + r * square + c * lanes, t[r]);
+      for (int r = 0; r < row_frequencies; ++r) V::store(columns + r * square + c * lanes, t[r]);
     }
-    for (int r = 0; r < frequencies; ++r) {
+    for (int r = 0; r < row_frequencies; ++r) {
       Reg rows[lanes];
 #pragma GCC unroll 16
       for (int j = 0; j < lanes; ++j)
@@ -94,7 +95,7 @@ void transform_lines(const WinogradInputRun<T>& run) {
     for (std::int64_t phase = 0; phase < p.step; ++phase) {
       const T* source = strip + unit * Line::step * step + phase * lanes;
       T* v = run.v + unit * run.unit_stride + phase * run.phase_stride;
-      for (int r = 0; r < frequencies; ++r, source += strip_row) {
+      for (int r = 0; r < row_frequencies; ++r, source += strip_row) {
         Reg d[size], t[frequencies];
 #pragma GCC unroll 8
         for (int i = 0; i < size; ++i) d[i] = V::load(source + i * step);
@@ -109,27 +110,27 @@ void transform_lines(const WinogradInputRun<T>& run) {
     }
 }
 
-template <class T, class F>
+template <class T, class RowF, class F>
 void transform_weights(const WinogradWeights<T>& w) {
   using V = Vec<T>;
   using Reg = typename V::Reg;
-  constexpr int taps = F::taps, inputs = F::inputs;
+  constexpr int row_taps = RowF::taps, taps = F::taps, row_inputs = RowF::inputs, inputs = F::inputs;
   for (std::int64_t c = 0; c < w.channels; ++c) {
     const T* const channel = w.taps + c * w.taps_stride;
-    Reg columns[taps][inputs];
+    Reg columns[taps][row_inputs];
 #pragma GCC unroll 8
     for (int s = 0; s < taps; ++s) {
-      Reg g[taps];
+      Reg g[row_taps];
 #pragma GCC unroll 8
-      for (int r = 0; r < taps; ++r) {
+      for (int r = 0; r < row_taps; ++r) {
         const std::int64_t tap = w.tap[r * taps + s];
         g[r] = tap < 0 ? V::zero() : V::load(channel + tap * V::lanes);
       }
-      F::weight(g, columns[s]);
+      RowF::weight(g, columns[s]);
     }
     T* u = w.u + c * w.channel_stride;
 #pragma GCC unroll 8
-    for (int r = 0; r < inputs; ++r) {
+    for (int r = 0; r < row_inputs; ++r) {
       Reg g[taps], t[inputs];
 #pragma GCC unroll 8
       for (int i = 0; i < taps; ++i) g[i] = columns[i][r];
@@ -149,11 +150,12 @@ bool all_zero(typename Vec<T>::Reg r) {
   return sum == 0;
 }
 
-template <class T, class F>
+template <class T, class RowF, class F>
 bool transform_output(const WinogradOutputRun<T>& run) {
   using V = Vec<T>;
   using Reg = typename V::Reg;
   constexpr int lanes = V::lanes, inputs = F::inputs, outputs = F::outputs;
+  constexpr int row_inputs = RowF::inputs, row_outputs = RowF::outputs;
   // Units whose outputs fill vectors of pixels, or all.
   const std::int64_t pass_units = run.step == 1 && lanes % outputs == 0 ? lanes / outputs : run.units;
   const std::int64_t unit_pixels = outputs * run.step;
@@ -168,18 +170,18 @@ bool transform_output(const WinogradOutputRun<T>& run) {
     const std::int64_t units = run.units - unit < pass_units ? run.units - unit : pass_units;
     for (std::int64_t u = 0; u < units; ++u)
       for (std::int64_t phase = 0; phase < run.phases; ++phase, tile += run.tile_stride) {
-        Reg columns[inputs][outputs];
+        Reg columns[inputs][row_outputs];
 #pragma GCC unroll 8
         for (int i = 0; i < inputs; ++i) {
-          Reg column[inputs];
+          Reg column[row_inputs];
 #pragma GCC unroll 8
-          for (int r = 0; r < inputs; ++r)
+          for (int r = 0; r < row_inputs; ++r)
             column[r] = V::load(tile + (r * inputs + i) * run.frequency_stride);
-          F::output(column, columns[i]);
+          RowF::output(column, columns[i]);
         }
         T* const target = pixels + (u * unit_pixels + phase) * lanes;
 #pragma GCC unroll 8
-        for (int r = 0; r < outputs; ++r) {
+        for (int r = 0; r < row_outputs; ++r) {
           Reg row[inputs], y[outputs];
 #pragma GCC unroll 8
           for (int i = 0; i < inputs; ++i) row[i] = columns[i][r];
@@ -221,32 +223,34 @@ bool transform_output(const WinogradOutputRun<T>& run) {
 }
 
 // Lanes are output channels; squares of them and of (channel, tap) are transposed to lie as grad_weight does.
-template <class T, class F>
+template <class T, class RowF, class F>
 bool transform_sums(const WinogradSums<T>& sums) {
   using V = Vec<T>;
+  using RowInverse = WinogradTransform<T, RowF::taps, RowF::outputs>;
   using Inverse = WinogradTransform<T, F::taps, F::outputs>;
   using Reg = typename V::Reg;
   constexpr int lanes = V::lanes, inputs = F::inputs, taps = F::taps;
+  constexpr int row_inputs = RowF::inputs, row_taps = RowF::taps;
   T* const results = sums.scratch;  // [channel][tap][out channel]
   Reg finite = V::zero();
 
   for (std::int64_t c = 0; c < sums.channels; ++c) {
     const T* const s = sums.s + c * sums.channel_stride;
-    Reg columns[inputs][taps];
+    Reg columns[inputs][row_taps];
 #pragma GCC unroll 8
     for (int i = 0; i < inputs; ++i) {
-      Reg column[inputs];
+      Reg column[row_inputs];
 #pragma GCC unroll 8
-      for (int r = 0; r < inputs; ++r) {
+      for (int r = 0; r < row_inputs; ++r) {
         const T* const sum = s + (r * inputs + i) * sums.frequency_stride;
         column[r] = V::load(sum);
         // More streams than the hardware follows.
         __builtin_prefetch(sum + sums.channel_stride);
       }
-      Inverse::output(column, columns[i]);
+      RowInverse::output(column, columns[i]);
     }
 #pragma GCC unroll 8
-    for (int r = 0; r < taps; ++r) {
+    for (int r = 0; r < row_taps; ++r) {
       Reg row[inputs], y[taps];
 #pragma GCC unroll 8
       for (int i = 0; i < inputs; ++i) row[i] = columns[i][r];
@@ -254,12 +258,12 @@ bool transform_sums(const WinogradSums<T>& sums) {
 #pragma GCC unroll 8
       for (int j = 0; j < taps; ++j) {
         finite = V::fma(V::zero(), y[j], finite);
-        V::store(results + ((c * taps + r) * taps + j) * lanes, y[j]);
+        V::store(results + ((c * row_taps + r) * taps + j) * lanes, y[j]);
       }
     }
   }
 
-  const std::int64_t count = sums.channels * taps * taps;
+  const std::int64_t count = sums.channels * row_taps * taps;
   for (std::int64_t first = 0; first < count; first += lanes) {
     const std::int64_t left = count - first;
     const typename V::Mask mask = V::mask(first_lanes(left < lanes ? left : lanes));
@@ -275,7 +279,7 @@ bool transform_sums(const WinogradSums<T>& sums) {
   return all_zero<T>(finite);
 }
 
-template <class T, class F>
+template <class T, class RowF, class F>
 void direct_tile(const WinogradDirectTile<T>& tile) {
   using V = Vec<T>;
   using Reg = typename V::Reg;
@@ -292,10 +296,10 @@ void direct_tile(const WinogradDirectTile<T>& tile) {
       const std::int64_t last = clamp((p.width - x + p.step - 1) / p.step, before, columns);
       inside[s] = V::mask(first_lanes(last) & ~first_lanes(before));
     }
-    for (int i = 0; i < outputs; ++i) {
+    for (int i = 0; i < RowF::outputs; ++i) {
       Reg y = V::load(exist, tile.sums + i * outputs + j);
       for (std::int64_t c = 0; c < p.channels; ++c)
-        for (int r = 0; r < taps; ++r)
+        for (int r = 0; r < RowF::taps; ++r)
           for (int s = 0; s < taps; ++s) {
             const std::int64_t tap = tile.tap[r * taps + s], row = p.row + (i + r) * p.step;
             if (tap < 0) continue;
@@ -313,37 +317,48 @@ constexpr int larger(int a, int b) {
   return a > b ? a : b;
 }
 
-template <class T, int Outputs, int Taps>
+template <class T, int RowOutputs, int RowTaps, int Outputs, int Taps>
 constexpr WinogradKernels<T> kernels(const char* name) {
+  using RowF = WinogradTransform<T, RowOutputs, RowTaps>;
   using F = WinogradTransform<T, Outputs, Taps>;
   constexpr int lanes = Vec<T>::lanes;
-  constexpr bool grad_weight = Taps > 2 && F::pairs < 3;  // more points would round too much
-  return {name,
-          Isa::CONVNATIVE_ISA,
-          lanes,
-          Outputs,
-          Taps,
-          F::inputs,
-          static_cast<int>(run_pixels),
-          static_cast<std::size_t>(
-              larger(F::inputs * (lanes * lanes + run_pixels * lanes), Taps * Taps * lanes * lanes)),
-          transform_lines<T, OfInput<F>>,
-          transform_weights<T, F>,
-          transform_output<T, F>,
-          grad_weight ? transform_lines<T, OfGradOutput<F>> : nullptr,
-          grad_weight ? transform_sums<T, F> : nullptr,
-          direct_tile<T, F>};
+  constexpr bool grad_weight = Taps > 2 && (RowTaps == 1 || F::pairs < 3);  // more points would round too much
+  return {
+      name,
+      Isa::CONVNATIVE_ISA,
+      lanes,
+      RowOutputs,
+      RowTaps,
+      RowF::inputs,
+      Outputs,
+      Taps,
+      F::inputs,
+      static_cast<int>(run_pixels),
+      static_cast<std::size_t>(larger(larger(RowF::inputs * (lanes + run_pixels), RowOutputs * run_pixels),
+                                      RowTaps * Taps * lanes) *
+                               lanes),
+      transform_lines<T, OfInput<RowF>, OfInput<F>>,
+      transform_weights<T, RowF, F>,
+      transform_output<T, RowF, F>,
+      grad_weight ? transform_lines<T, OfGradOutput<RowF>, OfGradOutput<F>> : nullptr,
+      grad_weight ? transform_sums<T, RowF, F> : nullptr,
+      direct_tile<T, RowF, F>};
 }
 
 }  // namespace
 
 extern const WinogradTable<float> winograd_table_f32;
 const WinogradTable<float> winograd_table_f32 = {{
-    kernels<float, 4, 3>("f32_winograd_4x4_3x3_" CONVNATIVE_ISA_NAME),
-    kernels<float, 2, 3>("f32_winograd_2x2_3x3_" CONVNATIVE_ISA_NAME),
-    kernels<float, 4, 5>("f32_winograd_4x4_5x5_" CONVNATIVE_ISA_NAME),
-    kernels<float, 2, 5>("f32_winograd_2x2_5x5_" CONVNATIVE_ISA_NAME),
-    kernels<float, 3, 2>("f32_winograd_3x3_2x2_" CONVNATIVE_ISA_NAME),
+    kernels<float, 4, 3, 4, 3>("f32_winograd_4x4_3x3_" CONVNATIVE_ISA_NAME),
+    kernels<float, 2, 3, 2, 3>("f32_winograd_2x2_3x3_" CONVNATIVE_ISA_NAME),
+    kernels<float, 4, 5, 4, 5>("f32_winograd_4x4_5x5_" CONVNATIVE_ISA_NAME),
+    kernels<float, 2, 5, 2, 5>("f32_winograd_2x2_5x5_" CONVNATIVE_ISA_NAME),
+    kernels<float, 3, 2, 3, 2>("f32_winograd_3x3_2x2_" CONVNATIVE_ISA_NAME),
+    kernels<float, 1, 1, 4, 3>("f32_winograd_1x4_1x3_" CONVNATIVE_ISA_NAME),
+    kernels<float, 1, 1, 4, 5>("f32_winograd_1x4_1x5_" CONVNATIVE_ISA_NAME),
+    kernels<float, 1, 1, 2, 5>("f32_winograd_1x2_1x5_" CONVNATIVE_ISA_NAME),
+    kernels<float, 1, 1, 3, 4>("f32_winograd_1x3_1x4_" CONVNATIVE_ISA_NAME),
+    kernels<float, 1, 1, 3, 2>("f32_winograd_1x3_1x2_" CONVNATIVE_ISA_NAME),
 }};
 
 }  // namespace CONVNATIVE_ISA

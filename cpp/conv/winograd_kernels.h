@@ -6,6 +6,8 @@
 //
 //   Y = A^T [ (G g G^T) . (B^T d B) ] A        . elementwise, summed over the input channels
 //
+// On one axis alone, the other having one tap, these are m outputs from a products in place of r m.
+//
 // Each of the a x a products, a "frequency", is a matrix product over channels on the kernels of gemm/. The
 // kernels here are the transforms; a vector holds `lanes` channels:
 //
@@ -107,9 +109,9 @@ struct WinogradKernels {
   const char* name;  // f32_winograd_4x4_3x3_avx512: type, family, outputs, taps, ISA
   Isa isa;
   int lanes;
-  int outputs;     // m
-  int taps;        // r
-  int inputs;      // a = m + r - 1
+  // m, r and a = m + r - 1 of rows, 1 where the kernel has one row, and of columns.
+  int row_outputs, row_taps, row_inputs;
+  int outputs, taps, inputs;
   int run_pixels;  // of a plane's row that a run takes or gives at the most
   std::size_t scratch_size;
   void (*transform_input)(const WinogradInputRun<T>&);
@@ -121,7 +123,7 @@ struct WinogradKernels {
   bool (*transform_sums)(const WinogradSums<T>&);
   void (*direct_tile)(const WinogradDirectTile<T>&);
 
-  int frequencies() const { return inputs * inputs; }
+  int frequencies() const { return row_inputs * inputs; }
 
   // Units of the longest run; 0: a single unit is too long.
   std::int64_t run_units(std::int64_t in_step, std::int64_t out_step) const {
@@ -132,7 +134,7 @@ struct WinogradKernels {
 
 template <class T>
 struct WinogradTable {
-  static constexpr int size = 5;
+  static constexpr int size = 10;
   WinogradKernels<T> rows[size];
 };
 
@@ -140,11 +142,11 @@ struct WinogradTable {
 template <class T>
 const WinogradTable<T>& winograd_table(Isa isa);
 
-// The row of F(outputs x outputs, taps x taps), or null.
+// The row of F(outputs x outputs, taps x taps) or, for a kernel of one row, F(1 x outputs, 1 x taps), or null.
 template <class T>
-const WinogradKernels<T>* winograd_kernels(Isa isa, int outputs, std::int64_t taps) {
+const WinogradKernels<T>* winograd_kernels(Isa isa, int outputs, std::int64_t row_taps, std::int64_t taps) {
   for (const WinogradKernels<T>& row : winograd_table<T>(isa).rows)
-    if (row.outputs == outputs && row.taps == taps) return &row;
+    if (row.outputs == outputs && row.row_taps == row_taps && row.taps == taps) return &row;
   return nullptr;
 }
 

@@ -156,6 +156,18 @@ struct WinogradTransform {
   }
 };
 
+// Of an axis on which the kernel has one tap: nothing to transform.
+template <class T>
+struct WinogradTransform<T, 1, 1> {
+  using V = Vec<T>;
+  using Reg = typename V::Reg;
+  static constexpr int outputs = 1, taps = 1, inputs = 1, pairs = 0;
+
+  static CONVNATIVE_INLINE void input(const Reg (&d)[1], Reg (&t)[1]) { t[0] = d[0]; }
+  static CONVNATIVE_INLINE void weight(const Reg (&g)[1], Reg (&u)[1]) { u[0] = g[0]; }
+  static CONVNATIVE_INLINE void output(const Reg (&m)[1], Reg (&y)[1]) { y[0] = m[0]; }
+};
+
 }  // namespace
 }  // namespace CONVNATIVE_ISA
 }  // namespace convnative

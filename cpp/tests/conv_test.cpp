@@ -302,7 +302,7 @@ void test_winograd_not_finite() {
         options.isa = level;
         options.algorithm = "im2col_gemm";
         const auto expected = run(shape, operation, options, input, weight, bias, grad_output);
-        for (const char* algorithm : {"winograd_4x4", "winograd_2x2"}) {
+        for (const char* algorithm : {"winograd_4", "winograd_2"}) {
           options.algorithm = algorithm;
           const auto result = run(shape, operation, options, input, weight, bias, grad_output);
           std::int64_t differences = 0;
