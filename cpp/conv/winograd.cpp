@@ -622,8 +622,8 @@ const char* winograd_why_slower(const ConvProblem& problem) {
 
 template <int Outputs>
 std::shared_ptr<const ConvAlgorithm> make_winograd(const ConvProblem& problem) {
-  static constexpr const char* names[] = {"winograd_2", "winograd_3", "winograd_4"};
-  return std::make_shared<Winograd<float>>(names[Outputs - 2], problem, *winograd_row(problem, Outputs));
+  return std::make_shared<Winograd<float>>(winograd_names[Outputs - 2], problem,
+                                           *winograd_row(problem, Outputs));
 }
 
 template const char* winograd_why_not<2>(const ConvProblem&);

@@ -13,6 +13,9 @@ inline std::int64_t winograd_padded(std::int64_t elements, int lanes) {
   return elements + lanes;
 }
 
+// By the side of the tiles, from 2 on.
+inline constexpr const char* winograd_names[] = {"winograd_2", "winograd_3", "winograd_4"};
+
 // The row for tiles of `outputs` on each axis, or null.
 const WinogradKernels<float>* winograd_row(const ConvProblem& problem, int outputs);
 

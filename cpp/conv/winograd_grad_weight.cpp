@@ -378,7 +378,7 @@ const char* winograd_grad_weight_why_slower(const ConvProblem& problem) {
 
 template <int Outputs>
 std::shared_ptr<const ConvAlgorithm> make_winograd_grad_weight(const ConvProblem& problem) {
-  return std::make_shared<WinogradGradWeight<float>>(Outputs == 2 ? "winograd_2" : Outputs == 3 ? "winograd_3" : "winograd_4", problem,
+  return std::make_shared<WinogradGradWeight<float>>(winograd_names[Outputs - 2], problem,
                                                      *winograd_row(problem, Outputs));
 }
 

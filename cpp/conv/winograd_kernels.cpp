@@ -322,7 +322,8 @@ constexpr WinogradKernels<T> kernels(const char* name) {
   using RowF = WinogradTransform<T, RowOutputs, RowTaps>;
   using F = WinogradTransform<T, Outputs, Taps>;
   constexpr int lanes = Vec<T>::lanes;
-  constexpr bool grad_weight = Taps > 2 && (RowTaps == 1 || F::pairs < 3);  // more points would round too much
+  constexpr bool grad_weight =
+      Taps > 2 && (RowTaps == 1 || F::pairs < 3);  // more points would round too much
   return {
       name,
       Isa::CONVNATIVE_ISA,
