@@ -14,10 +14,8 @@
 // tile alone: blocks and threads change no bit.
 //
 // Multiplications, of those of the direct algorithm: with stride 1 and 3 taps 36 of 144 (m = 4) or 16 of 36 (m = 2),
-// with 5 taps 64 of 400 or 36 of 100; with stride 2 and 3 taps 49 of 81 (m = 3), with 4 taps
-// 64 of 144, with 5 taps 121 of 400 (m = 4).
-// Where a product is not finite,
-// an infinity has met a transform (which spreads it over the tile as NaN) or a transform has overflowed: such
+// with 5 taps 64 of 400 or 36 of 100; with stride 2 and 3 taps 49 of 81 (m = 3), with 4 taps 64 of 144, with 5 taps
+// 121 of 400 (m = 4). Where a product is not finite, an infinity has met a transform (which spreads it over the tile as NaN) or a transform has overflowed: such
 // tiles are computed again by the definition.
 #include <algorithm>
 #include <array>
@@ -540,8 +538,8 @@ constexpr const char* slower =
 
 }  // namespace
 
-// The fastest without Winograd. Implicit im2col: packing a panel costs about as much as six rows' products with it, and storing a
-// gradient in the weights as much as fifty points' products.
+// The fastest without Winograd. Implicit im2col: packing a panel costs about as much as six rows' products with it,
+// and storing a gradient in the weights as much as fifty points' products.
 double winograd_direct_cycles(const ConvProblem& problem) {
   const WinogradGeometry g(problem);
   const std::int64_t points = std::max<std::int64_t>(g.batch * g.out_depth * g.out_height * g.out_width, 1);

@@ -16,14 +16,13 @@
 //
 // A phase with a tap fewer than the other has no product at the last frequency, the point at infinity.
 //
-// An axis on which the kernel has one tap is not transformed. Nor is the third axis, the depth of volumes: its taps are further
-// terms of the sum over the channels.
+// An axis on which the kernel has one tap is not transformed. Nor is the third axis, the depth of volumes: its taps
+// are further terms of the sum over the channels.
 #pragma once
 
 #include <algorithm>
 #include <array>
 #include <cstdint>
-#include <vector>
 
 #include "base/checked.h"
 #include "conv/algorithm.h"
@@ -42,8 +41,8 @@ struct WinogradPhase {
 struct WinogradAxis {
   std::int64_t taps;  // of the phase that has most
   std::int64_t tile_phases = 1, source_phases = 1, result_phases = 1;
-  std::int64_t
-      source_offset;  // of the first tile's first element in the first source phase; the second's is + 1
+  // Of the first tile's first element in the first phase of the source; in the second phase it is the next.
+  std::int64_t source_offset;
   std::int64_t least_outputs;  // of a phase: those that tiles have to cover
   std::array<WinogradPhase, 2> phase{};
 
@@ -99,8 +98,8 @@ struct WinogradAxis {
   const WinogradPhase& at(std::int64_t p) const { return phase[static_cast<std::size_t>(p)]; }
 };
 
-// Tiles of `row_size` x `size` outputs in planes, numbered in units of `phases` neighbours in one row of tiles; image by
-// image, row by row.
+// Tiles of `row_size` x `size` outputs in planes, numbered in units of `phases` neighbours in one row of tiles;
+// image by image, row by row.
 struct WinogradTiles {
   std::int64_t row_phases, phases;
   std::int64_t rows, columns;  // of tiles; of units

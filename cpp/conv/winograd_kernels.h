@@ -116,7 +116,8 @@ struct WinogradKernels {
   std::size_t scratch_size;
   void (*transform_input)(const WinogradInputRun<T>&);
   void (*transform_weights)(const WinogradWeights<T>&);
-  // The transforms of outputs and sums answer whether every result is finite. Padding lanes count, so that a `false` may be a false alarm.
+  // The transforms of outputs and sums answer whether every result is finite. Padding lanes count, so that a `false`
+  // may be a false alarm.
   bool (*transform_output)(const WinogradOutputRun<T>&);
   // Null where F is not used for the gradient in the weights.
   void (*transform_grad_output)(const WinogradInputRun<T>&);
