@@ -15,7 +15,10 @@
 //
 // Multiplications, of those of the direct algorithm: with stride 1 and 3 taps 36 of 144 (m = 4) or 16 of 36 (m = 2),
 // with 5 taps 64 of 400 or 36 of 100; with stride 2 and 3 taps 49 of 81 (m = 3), with 4 taps 64 of 144, with 5 taps
-// 121 of 400 (m = 4). Where a product is not finite, an infinity has met a transform (which spreads it over the tile as NaN) or a transform has overflowed: such
+// 121 of 400 (m = 4).
+//
+// Where a product is not finite, an infinity has met a transform (which spreads it over the tile as NaN) or a
+// transform has overflowed: such
 // tiles are computed again by the definition.
 #include <algorithm>
 #include <array>
