@@ -160,7 +160,7 @@ def applies(operation, shape, algorithm):
         return False
     roughest = algorithm == "winograd_4" and shape.taps == 5 and not one_axis
     if operation is grad_weight:
-        return shape.stride == 1 and shape.axes < 3 and shape.taps > 2 and not roughest
+        return shape.stride == 1 and shape.taps > 2 and not roughest
     if not roughest:
         return True
     if operation is forward:
@@ -423,6 +423,7 @@ def test_the_first_choice_for_common_layers(isa):
         (grad_input, Shape(1, 64, 128, (64, 64), kernel=4, stride=2), "winograd_3"),
         (forward, Shape(64, 300, 100, (64,), ((0, 0),), kernel=4), "winograd_3"),
         (grad_weight, Shape(64, 300, 100, (64,), ((0, 0),), kernel=5), "winograd_4"),
+        (grad_weight, Shape(1, 64, 64, (8, 28, 28), ((1, 1),) * 3, depth=3), "winograd_4"),
     ]:
         plan = explain(operation, shape)
         assert plan["algorithm"] == algorithm, plan

@@ -576,7 +576,6 @@ const char* winograd_obstacle(const ConvProblem& problem, int outputs) {
   const ConvShape& s = problem.shape;
   const bool grad_weight = problem.operation == ConvOperation::grad_weight, one_row = s.kernel[1] == 1;
   if (problem.dtype != DType::float32) return "for float32 alone";
-  if (grad_weight && s.axes == 3) return "for one and two spatial axes alone";
   if (s.pads_with_input() || (problem.operation != ConvOperation::grad_input && !s.pads_with_zeros()))
     return "for padding with zeros alone";
   if (!one_row &&

@@ -1,7 +1,7 @@
 // Winograd gradient in the weights, F(r x r, 4 x 4) and F(r x r, 2 x 2): grad_weight is the convolution of the
 // input with grad_output, here a sum over tiles of grad_output, each the filter of a small convolution of its own.
 //
-//   tasks: group x block of input channels x block of output channels, in parallel
+//   tasks: group x tap in depth x block of input channels x block of output channels, in parallel
 //     for each part of the output channels
 //       for each chunk of tiles
 //         transform the input                 V[frequency][tile][channel]                 L2
@@ -63,7 +63,11 @@ std::int64_t chain_units(const WinogradTiles& tiles) {
 template <class T>
 WinogradTiles grad_output_tiles(const ConvShape& shape, const WinogradKernels<T>& kernels) {
   constexpr bool forward = true;
-  return {shape.batch, {shape, 1, forward}, {shape, 2, forward}, kernels.row_outputs, kernels.outputs};
+  return {shape.batch * shape.output[0],
+          {shape, 1, forward},
+          {shape, 2, forward},
+          kernels.row_outputs,
+          kernels.outputs};
 }
 
 // How the channels of a group are cut into blocks, in units.
@@ -79,7 +83,8 @@ struct Blocks {
 template <class T>
 struct Sizes {
   const WinogradKernels<T>& kernels;
-  std::int64_t in, out, groups;              // channels of a group in units
+  std::int64_t in, out;                      // channels of a group in units
+  std::int64_t products;                     // of a group and a tap in depth each
   std::int64_t panel;                        // elements
   std::int64_t tiles, chain, chunk, chunks;  // whole units
 
@@ -87,7 +92,7 @@ struct Sizes {
       : kernels(kernels_),
         in(ceil_div(shape.in_channels_per_group(), unit)),
         out(ceil_div(shape.out_channels_per_group(), unit)),
-        groups(shape.groups),
+        products(shape.groups * shape.kernel[0]),
         panel(gemm.max_vectors * gemm.lanes) {
     const WinogradTiles all = grad_output_tiles(shape, kernels);
     tiles = all.tiles();
@@ -125,7 +130,7 @@ struct Sizes {
         // As many blocks of fewer channels have been seen.
         if (blocks.in_units() < in_units || blocks.out_units() < out_units) continue;
         const double cycles =
-            static_cast<double>(ceil_div(groups * blocks.count(), threads)) * cycles_of(blocks);
+            static_cast<double>(ceil_div(products * blocks.count(), threads)) * cycles_of(blocks);
         if (cycles < best_cycles) best = blocks, best_cycles = cycles;
       }
     }
@@ -167,7 +172,7 @@ class WinogradGradWeight final : public ConvAlgorithm {
   }
 
   void run(const ConvArrays& arrays, const void* packed, void* workspace) const override {
-    const std::int64_t chunks = sizes_.chunks, blocks = shape_.groups * blocks_.count();
+    const std::int64_t chunks = sizes_.chunks, blocks = sizes_.products * blocks_.count();
     // Where one task would keep an interrupt waiting, as many blocks as there are threads advance together.
     const EvenSplit spans(
         std::max<std::int64_t>(chunks, 1),
@@ -194,7 +199,8 @@ class WinogradGradWeight final : public ConvAlgorithm {
   struct Block {
     std::int64_t in_channels, out_channels;
     const T *input, *grad_output;  // the planes of these channels in the first image
-    T* grad_weight;                // of these channels
+    std::int64_t slice;            // of the input that meets grad_output's first
+    T* grad_weight;                // of these channels and the tap in depth
     EvenSplit panels;              // of vectors of output channels
     EvenSplit parts;               // of panels
     EvenSplit rows;                // of input channels, MR at the most
@@ -206,7 +212,8 @@ class WinogradGradWeight final : public ConvAlgorithm {
         : panels(0, 1), parts(0, 1), rows(0, 1) {
       const ConvShape& shape = a.shape_;
       const int lanes = a.kernels_.lanes, frequencies = a.kernels_.frequencies();
-      const std::int64_t group = task / a.blocks_.count(), index = task % a.blocks_.count();
+      const std::int64_t index = task % a.blocks_.count(), product = task / a.blocks_.count();
+      const std::int64_t group = product / shape.kernel[0], tap = product % shape.kernel[0];
       const std::int64_t in_block = index / a.blocks_.out.parts, out_block = index % a.blocks_.out.parts;
       const std::int64_t group_in = shape.in_channels_per_group(), group_out = shape.out_channels_per_group();
       const std::int64_t in = a.blocks_.in.begin(in_block) * unit,
@@ -216,8 +223,10 @@ class WinogradGradWeight final : public ConvAlgorithm {
       input = static_cast<const T*>(arrays.input) + (group * group_in + in) * shape.input_plane();
       grad_output =
           static_cast<const T*>(arrays.grad_output) + (group * group_out + out) * shape.output_plane();
-      grad_weight =
-          static_cast<T*>(arrays.result) + ((group * group_out + out) * group_in + in) * shape.taps();
+      slice = tap * shape.dilation[0] - shape.pad_before[0];
+      grad_weight = static_cast<T*>(arrays.result) +
+                    ((group * group_out + out) * group_in + in) * shape.taps() +
+                    tap * shape.kernel[1] * shape.kernel[2];
 
       panels = EvenSplit(ceil_div(out_channels, lanes), a.gemm_.max_vectors);
       parts = EvenSplit(panels.parts, a.sizes_.chunks > 1 ? panels.parts : 1);
@@ -244,27 +253,30 @@ class WinogradGradWeight final : public ConvAlgorithm {
   // Adds the sums over a chunk of tiles to S of a part.
   void add_chunk(const Block& block, std::int64_t part, std::int64_t chunk) const {
     const std::int64_t first = chunk * sizes_.chunk, last = std::min(first + sizes_.chunk, sizes_.tiles);
-    const Extents &in = shape_.input, &out = shape_.output, &pad = shape_.pad_before;
+    const Extents& pad = shape_.pad_before;
     if (part == 0)
-      transform(kernels_.transform_input,
-                {block.input, block.in_channels, shape_.in_channels, in[1], in[2], pad[1], pad[2]},
-                {block.v, block.v_tile, block.v_frequency}, first, last, block.scratch);
+      transform(
+          kernels_.transform_input,
+          {block.input, block.in_channels, shape_.in_channels, shape_.input, block.slice, pad[1], pad[2]},
+          {block.v, block.v_tile, block.v_frequency}, first, last, block.scratch);
     for (std::int64_t panel = block.parts.begin(part); panel < block.parts.end(part); ++panel) {
       const std::int64_t channel = block.panels.begin(panel) * kernels_.lanes;
       const std::int64_t width = block.panels.end(panel) * kernels_.lanes - channel;
       transform(kernels_.transform_grad_output,
                 {block.grad_output + channel * shape_.output_plane(),
-                 std::min(width, block.out_channels - channel), shape_.out_channels, out[1], out[2], 0, 0},
+                 std::min(width, block.out_channels - channel), shape_.out_channels, shape_.output, 0, 0, 0},
                 {block.w, width, block.w_frequency}, first, last, block.scratch);
       multiply(block, last - first, width, block.s + channel - block.begin(part, kernels_.lanes), chunk > 0);
     }
   }
 
-  // Some channels of every image.
+  // Some channels of every image, as tiles of every slice of grad_output meet them.
   struct Planes {
     const T* first;                         // in the first image
     std::int64_t channels, image_channels;  // of these, and of an image
-    std::int64_t height, width, top, left;  // the first tile starts at row -top, column -left
+    const Extents& size;
+    std::int64_t slice, top,
+        left;  // the first slice meets `slice`; the first tile starts at row -top, column -left
   };
 
   struct Transformed {
@@ -277,12 +289,16 @@ class WinogradGradWeight final : public ConvAlgorithm {
                  std::int64_t first, std::int64_t last, T* scratch) const {
     const std::int64_t phases = tiles_.phases, unit = kernels_.outputs * phases;
     const std::int64_t row_unit = kernels_.row_outputs * tiles_.row_phases;
-    const std::int64_t plane = planes.height * planes.width;
+    const std::int64_t depth = planes.size[0], height = planes.size[1], width = planes.size[2];
+    const std::int64_t plane = height * width, slices = shape_.output[0];
     for (std::int64_t channel = 0; channel < planes.channels; channel += kernels_.lanes)
       tiles_.for_each_run(first / phases, last / phases, run_units_, [&](const WinogradTiles::Run& run) {
+        const std::int64_t volume = run.image / slices * planes.image_channels + channel;
+        const std::int64_t slice = run.image % slices + planes.slice;
+        const bool exists = slice >= 0 && slice < depth;
         kernel(
-            {{planes.first + (run.image * planes.image_channels + channel) * plane, plane,
-              std::min<std::int64_t>(kernels_.lanes, planes.channels - channel), planes.height, planes.width,
+            {{planes.first + (volume * depth + (exists ? slice : 0)) * plane, depth * plane,
+              std::min<std::int64_t>(kernels_.lanes, planes.channels - channel), exists ? height : 0, width,
               run.row * row_unit + run.row_phase - planes.top, run.column * unit - planes.left, phases},
              run.units,
              target.first + run.index * phases * target.tile_stride + channel,
@@ -324,7 +340,7 @@ class WinogradGradWeight final : public ConvAlgorithm {
             {block.s + channel * block.s_channel + out - begin, block.s_channel, block.s_frequency,
              std::min<std::int64_t>(kernels_.lanes, block.in_channels - channel),
              std::min<std::int64_t>(kernels_.lanes, end - out),
-             block.grad_weight + out * depth + channel * taps, depth, block.scratch});
+             block.grad_weight + out * depth + channel * taps, depth, taps, block.scratch});
     return finite;
   }
 
@@ -344,7 +360,7 @@ class WinogradGradWeight final : public ConvAlgorithm {
 double cycles(const ConvProblem& problem, const WinogradKernels<float>& kernels) {
   const Sizes<float> sizes(problem.shape, kernels, gemm_kernels<float>(problem.isa));
   const Blocks blocks = sizes.choose(1);
-  return static_cast<double>(problem.shape.groups * blocks.count()) * sizes.cycles_of(blocks);
+  return static_cast<double>(sizes.products * blocks.count()) * sizes.cycles_of(blocks);
 }
 
 // Sums over fewer points than this would round more than twice as much as one chain.

@@ -263,19 +263,24 @@ bool transform_sums(const WinogradSums<T>& sums) {
     }
   }
 
-  const std::int64_t count = sums.channels * row_taps * taps;
-  for (std::int64_t first = 0; first < count; first += lanes) {
-    const std::int64_t left = count - first;
-    const typename V::Mask mask = V::mask(first_lanes(left < lanes ? left : lanes));
-    Reg rows[lanes];
+  // Of all channels at once, or of one after the other.
+  const bool dense = sums.grad_channel_stride == row_taps * taps;
+  const std::int64_t pieces = dense ? 1 : sums.channels;
+  const std::int64_t count = dense ? sums.channels * row_taps * taps : row_taps * taps;
+  for (std::int64_t piece = 0; piece < pieces; ++piece)
+    for (std::int64_t first = 0; first < count; first += lanes) {
+      const std::int64_t left = count - first;
+      const typename V::Mask mask = V::mask(first_lanes(left < lanes ? left : lanes));
+      const T* const source = results + (piece * count + first) * lanes;
+      Reg rows[lanes];
 #pragma GCC unroll 16
-    for (int j = 0; j < lanes; ++j) rows[j] = j < left ? V::load(results + (first + j) * lanes) : V::zero();
-    transpose(rows);
-    T* const target = sums.grad_weight + first;
+      for (int j = 0; j < lanes; ++j) rows[j] = j < left ? V::load(source + j * lanes) : V::zero();
+      transpose(rows);
+      T* const target = sums.grad_weight + piece * sums.grad_channel_stride + first;
 #pragma GCC unroll 16
-    for (int k = 0; k < lanes; ++k)
-      if (k < sums.out_channels) V::store(mask, target + k * sums.out_channel_stride, rows[k]);
-  }
+      for (int k = 0; k < lanes; ++k)
+        if (k < sums.out_channels) V::store(mask, target + k * sums.out_channel_stride, rows[k]);
+    }
   return all_zero<T>(finite);
 }
 

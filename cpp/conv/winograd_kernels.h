@@ -90,6 +90,7 @@ struct WinogradSums {
   std::int64_t out_channels;  // at most `lanes`
   T* grad_weight;             // tap 0 of the first channels; [out channel][channel][r r]
   std::ptrdiff_t out_channel_stride;
+  std::ptrdiff_t grad_channel_stride;  // r r, or more in volumes
   T* scratch;
 };
 
