@@ -153,21 +153,22 @@ def exact(operation, shape, spread="normal"):
 
 
 def applies(operation, shape, algorithm):
-    """Tiles go with taps; F(4x4, 5x5) is held back where its errors would not stay within the bounds."""
+    """Tiles go with taps; those of 4 with 5 taps are held back where their errors would show."""
     one_axis = shape.axes == 1 or shape.one_row
     tiles = {2: [3], 3: [4] if one_axis else [4, 2], 4: [3] if one_axis else [], 5: [4, 2]}[shape.taps]
     if int(algorithm.removeprefix("winograd_")) not in tiles:
         return False
-    roughest = algorithm == "winograd_4" and shape.taps == 5 and not one_axis
+    rough = algorithm == "winograd_4" and shape.taps == 5
     if operation is grad_weight:
-        return shape.stride == 1 and shape.taps > 2 and not roughest
-    if not roughest:
-        return True
+        return shape.stride == 1 and shape.taps > 2 and (one_axis or not rough)
     if operation is forward:
-        depth, outputs = shape.in_channels, shape.out_channels * np.prod(shape.output)
+        depth, outputs, plane = shape.in_channels, shape.out_channels * np.prod(shape.output), shape.size
     else:
-        depth, outputs = shape.out_channels, shape.in_channels * np.prod(shape.size)
-    return depth // shape.groups >= 32 and shape.batch * outputs >= 16384
+        depth, outputs, plane = shape.out_channels, shape.in_channels * np.prod(shape.size), shape.output
+    depth, outputs = depth * shape.depth // shape.groups, shape.batch * outputs
+    least_depth, least_outputs = (4, 64) if one_axis else (32, 16384)
+    small = not one_axis and min(plane[-2:]) < 8
+    return not rough or not (small or depth < least_depth or outputs < least_outputs)
 
 
 def cases(shapes=SHAPES):
@@ -437,7 +438,7 @@ def test_the_first_choice_for_common_layers(isa):
         ({"weight": (64, 64, 7, 7)}, "3 x 3, 5 x 5"),
         ({"weight": (64, 64, 2, 2)}, "3 x 3, 5 x 5"),
         ({"weight": (64, 64, 3, 5)}, "kernels of one row, or rows and columns of the same kernel"),
-        ({"weight": (24, 24, 5, 5), "input": (1, 24, 56, 56)}, "5 x 5 kernels over many"),
+        ({"weight": (24, 24, 5, 5), "input": (1, 24, 56, 56)}, "5 taps over many"),
         ({"stride": 3}, "stride 1, forward and grad_input also 2"),
         ({"stride": 2, "dilation": 2}, "stride 1 or dilation 1"),
         ({"dilation": 11}, "smaller dilations"),

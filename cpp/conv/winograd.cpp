@@ -57,9 +57,10 @@ constexpr std::int64_t most_channels = 4096;
 
 // F(4x4, 5x5) rounds most: its sums over the channels are added up from short chains, and where channels or
 // outputs are so few that its errors would not average out, it stays out. This keeps it within the error of
-// F(4x4, 3x3).
+// F(4x4, 3x3). F(4, 5) on one axis rounds less.
 constexpr std::int64_t most_chained_channels = 16;
 constexpr std::int64_t least_channels = 32, least_outputs = 16384;
+constexpr std::int64_t least_line_channels = 4, least_line_outputs = 64;
 
 // Input channels whose taps are transposed together on their way to U, and taps of a slice at the most.
 constexpr std::int64_t packed_channels = 16, most_kernel_taps = 36;
@@ -599,10 +600,14 @@ const char* winograd_obstacle(const ConvProblem& problem, int outputs) {
       g.groups * g.products(kernels->row_inputs, kernels->inputs) * g.in_channels * g.out_channels >
           most_weights)
     return "so many transformed weights would come from memory for every block of tiles";
-  if (rounds_most(*kernels) &&
-      (g.sum_channels() < least_channels ||
-       g.batch * g.groups * g.out_channels * g.out_depth * g.out_height * g.out_width < least_outputs))
-    return "for 5 x 5 kernels over many channels and outputs alone: else its rounding would show";
+  if (rounds_most(*kernels) && std::min(g.height, g.width) < kernels->inputs)
+    return "for 5 x 5 kernels on planes of 8 x 8 or more alone: else its rounding would show";
+  const std::int64_t channels = rounds_most(*kernels) ? least_channels : least_line_channels;
+  const std::int64_t results = rounds_most(*kernels) ? least_outputs : least_line_outputs;
+  if (kernels->taps == 5 && outputs == 4 &&
+      (g.sum_channels() < channels ||
+       g.batch * g.groups * g.out_channels * g.out_depth * g.out_height * g.out_width < results))
+    return "for 5 taps over many channels and outputs alone: else its rounding would show";
   return nullptr;
 }
 
