@@ -78,7 +78,7 @@ SHAPES = [
     Shape(1, 18, 19, (4, 9, 10), ((1, 0), (1, 1), (1, 1)), depth=2),
     Shape(1, 256, 100, (14, 14)),
     Shape(1, 64, 64, (56, 56)),
-    Shape(1, 1, 1, (3, 3), ((0, 0), (0, 0))),
+    Shape(1, 1, 64, (3, 3), ((0, 0), (0, 0))),
     Shape(1, 8, 8, (3, 200), ((3, 1), (3, 4))),
     Shape(1, 20, 20, (29, 31), ((3, 7), (7, 3)), dilation=7),
     Shape(1, 7, 40, (25, 31), ((3, 2), (1, 6)), groups=1, kernel=5, dilation=3),
@@ -162,13 +162,13 @@ def applies(operation, shape, algorithm):
     if operation is grad_weight:
         return shape.stride == 1 and shape.taps > 2 and (one_axis or not rough)
     if operation is forward:
-        depth, outputs, plane = shape.in_channels, shape.out_channels * np.prod(shape.output), shape.size
+        depth, results, plane = shape.in_channels, shape.out_channels * np.prod(shape.output), shape.size
     else:
-        depth, outputs, plane = shape.out_channels, shape.in_channels * np.prod(shape.size), shape.output
-    depth, outputs = depth * shape.depth // shape.groups, shape.batch * outputs
-    least_depth, least_outputs = (4, 64) if one_axis else (32, 16384)
-    small = not one_axis and min(plane[-2:]) < 8
-    return not rough or not (small or depth < least_depth or outputs < least_outputs)
+        depth, results, plane = shape.out_channels, shape.in_channels * np.prod(shape.size), shape.output
+    depth, results = depth * shape.depth // shape.groups, shape.batch * results
+    if results < 64 or (rough and depth < (4 if one_axis else 32)):
+        return False
+    return not rough or one_axis or (results >= 16384 and min(plane[-2:]) >= 8)
 
 
 def cases(shapes=SHAPES):
@@ -438,7 +438,8 @@ def test_the_first_choice_for_common_layers(isa):
         ({"weight": (64, 64, 7, 7)}, "3 x 3, 5 x 5"),
         ({"weight": (64, 64, 2, 2)}, "3 x 3, 5 x 5"),
         ({"weight": (64, 64, 3, 5)}, "kernels of one row, or rows and columns of the same kernel"),
-        ({"weight": (24, 24, 5, 5), "input": (1, 24, 56, 56)}, "5 taps over many"),
+        ({"weight": (24, 24, 5, 5), "input": (1, 24, 56, 56)}, "5 x 5 kernels over many"),
+        ({"weight": (2, 24, 3, 3), "input": (1, 24, 1, 1)}, "64 results"),
         ({"stride": 3}, "stride 1, forward and grad_input also 2"),
         ({"stride": 2, "dilation": 2}, "stride 1 or dilation 1"),
         ({"dilation": 11}, "smaller dilations"),

@@ -59,8 +59,9 @@ constexpr std::int64_t most_channels = 4096;
 // outputs are so few that its errors would not average out, it stays out. This keeps it within the error of
 // F(4x4, 3x3). F(4, 5) on one axis rounds less.
 constexpr std::int64_t most_chained_channels = 16;
-constexpr std::int64_t least_channels = 32, least_outputs = 16384;
-constexpr std::int64_t least_line_channels = 4, least_line_outputs = 64;
+constexpr std::int64_t least_channels = 32, least_plane_results = 16384, least_line_channels = 4;
+// The largest of fewer results may be small by chance, beside the errors of its sum.
+constexpr std::int64_t least_results = 64;
 
 // Input channels whose taps are transposed together on their way to U, and taps of a slice at the most.
 constexpr std::int64_t packed_channels = 16, most_kernel_taps = 36;
@@ -600,14 +601,13 @@ const char* winograd_obstacle(const ConvProblem& problem, int outputs) {
       g.groups * g.products(kernels->row_inputs, kernels->inputs) * g.in_channels * g.out_channels >
           most_weights)
     return "so many transformed weights would come from memory for every block of tiles";
-  if (rounds_most(*kernels) && std::min(g.height, g.width) < kernels->inputs)
-    return "for 5 x 5 kernels on planes of 8 x 8 or more alone: else its rounding would show";
-  const std::int64_t channels = rounds_most(*kernels) ? least_channels : least_line_channels;
-  const std::int64_t results = rounds_most(*kernels) ? least_outputs : least_line_outputs;
-  if (kernels->taps == 5 && outputs == 4 &&
-      (g.sum_channels() < channels ||
-       g.batch * g.groups * g.out_channels * g.out_depth * g.out_height * g.out_width < results))
-    return "for 5 taps over many channels and outputs alone: else its rounding would show";
+  const std::int64_t results = g.batch * g.groups * g.out_channels * g.out_depth * g.out_height * g.out_width;
+  if (results < least_results) return "for 64 results or more alone: else its rounding would not average out";
+  if (rounds_most(*kernels) && (g.sum_channels() < least_channels || results < least_plane_results ||
+                                std::min(g.height, g.width) < kernels->inputs))
+    return "for 5 x 5 kernels over many channels and outputs alone: else its rounding would show";
+  if (kernels->taps == 5 && outputs == 4 && g.sum_channels() < least_line_channels)
+    return "for 5 taps over 4 channels or more alone: else its rounding would show";
   return nullptr;
 }
 
