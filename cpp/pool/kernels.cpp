@@ -6,6 +6,7 @@
 #include "pool/range.h"
 #include "pool/row.h"
 #include "pool/spread_row.h"
+#include "pool/tap_row.h"
 
 namespace convnative {
 namespace CONVNATIVE_ISA {
@@ -30,7 +31,6 @@ namespace {
    {argmax_lanes<T, false>, argmax_lanes<T, true>}, \
    sum_lanes<T>,                                    \
    mean_lanes<T>,                                   \
-   spread_lanes<T>,                                 \
    share_lanes<T>,                                  \
    sum_share_lanes<T>,                              \
    repeat_lanes<T>,                                 \
@@ -42,6 +42,7 @@ namespace {
    CONVNATIVE_POOL_FAMILY(T, type, "max", MaxReduction),       \
    CONVNATIVE_POOL_FAMILY(T, type, "sum", SumReduction),       \
    CONVNATIVE_POOL_FAMILY(T, type, "argmax", ArgmaxReduction), \
+   CONVNATIVE_POOL_FAMILY(T, type, "taps", TapsReduction),     \
    type "_pool_divide_" CONVNATIVE_ISA_NAME,                   \
    divide_row<T>,                                              \
    type "_sum_range_" CONVNATIVE_ISA_NAME,                     \
@@ -54,6 +55,9 @@ namespace {
    max_range<T>,                                               \
    type "_pool_spread_maxima_" CONVNATIVE_ISA_NAME,            \
    spread_maxima<T>,                                           \
+   type "_gather_taps_" CONVNATIVE_ISA_NAME,                   \
+   stage_taps<T>,                                              \
+   gather_taps<T>,                                             \
    interleave<T>,                                              \
    CONVNATIVE_POOL_LANES(T, type)}
 

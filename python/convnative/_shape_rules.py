@@ -130,7 +130,7 @@ def _conv_transpose(input: ShapeArray, weight: Any, _bias: Any, config: tuple[An
 
 
 @_function("_max_pool")
-def _max_pool(input: ShapeArray, config: tuple[Any, ...]) -> Effect:
+def _max_pool(input: ShapeArray, config: tuple[Any, ...], _kept: Any = None) -> Effect:
     axes, kernel_size, stride, padding, dilation, ceil_mode = config
     return _pool(input, axes, kernel_size, stride, padding, dilation, ceil_mode)
 
