@@ -30,8 +30,9 @@
 // `gather_taps` is the adjoint of reading the maxima at the taps that `taps` found, for a row of elements and
 // strides 1 and 2 without dilation: result[x] = the sum of values[i] over rows and, within one, windows i =
 // (x + pad - s) / stride in ascending order, for every tap s for which that is whole and where[i] is number + s.
-// kernel - 1 <= pad < kernel - 1 + stride. `stage_taps` sets the rows: where[i] = taps[i], and a copy of the values;
-// what is read around the windows, up to where[(width + pad) / stride + 1 + lanes], must be -1.
+// kernel - 1 <= pad < kernel - 1 + stride. Rows are read up to (width + pad) / stride + 1 + lanes.
+// `stage_taps` makes such rows, of `width` elements: where[before + i] = taps[i] for i < count, -1 around them, and a
+// copy of the values. It may write a vector beyond them.
 //
 // `interleave` sets result[2 i] = even[i] and result[2 i + 1] = odd[i] for i < count.
 //
@@ -170,6 +171,15 @@ struct TapRow {
 };
 
 template <class T>
+struct TapStage {
+  const std::uint8_t* taps;
+  const T* values;
+  std::int64_t before, count, width;
+  PoolIndex<T>* where;
+  T* staged;
+};
+
+template <class T>
 struct PoolTaps {
   const TapRow<T>* rows;
   std::int64_t row_count;
@@ -251,8 +261,7 @@ struct PoolKernels {
   const char* spread_maxima_name;
   void (*spread_maxima)(const PoolMaxima<T>&);
   const char* gather_taps_name;
-  void (*stage_taps)(const std::uint8_t* taps, const T* values, std::int64_t count, PoolIndex<T>* where,
-                     T* staged);
+  void (*stage_taps)(const TapStage<T>&);
   void (*gather_taps)(const PoolTaps<T>&);
   void (*interleave)(const T* even, const T* odd, std::int64_t count, T* result);
   PoolLanes<T> planes;

@@ -86,9 +86,10 @@ struct ArgmaxReduction {
     return any;
   }
   CONVNATIVE_INLINE void store(Result* result) const {
-    typedef Number Numbers __attribute__((vector_size(sizeof(Number) * V::lanes)));
-    const Numbers numbers = __builtin_convertvector(where, Numbers);
-    __builtin_memcpy(result, &numbers, sizeof numbers);
+    if constexpr (sizeof(Number) == 1)
+      LaneBytes<T>::store(result, where);
+    else
+      __builtin_memcpy(result, &where, sizeof where);
   }
   CONVNATIVE_INLINE void store(Result* result, std::int64_t count) const {
     for (int lane = 0; lane < V::lanes; ++lane)

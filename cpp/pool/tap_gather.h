@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <vector>
 
 #include "base/aligned_buffer.h"
 #include "base/parallel.h"
@@ -29,6 +30,7 @@ class TapGather {
     depths_ = most_windows(0);
     strips_ = Strips::buffered(shape.input[1], shape.input[2], most_windows(1) + 1, 1, depths_,
                                pool_buffer_bytes / static_cast<std::int64_t>(2 * sizeof(T)));
+    for (std::int64_t y = 0; y < shape.input[1]; ++y) over_.push_back(windows_of_element(shape, 1, y));
     staged_width_ = strips_.columns / shape.stride[2] + shape.kernel[2] + kernels.lanes + 2;
   }
 
@@ -68,8 +70,8 @@ class TapGather {
   static constexpr std::size_t most_rows = 64;  // of windows over an element: of the kernels that apply
 
   std::size_t staged_bytes() const {
-    return round_up_to_line(static_cast<std::size_t>(depths_ * strips_.buffer_rows * staged_width_) *
-                            sizeof(T));
+    return round_up_to_line(
+        static_cast<std::size_t>(depths_ * strips_.buffer_rows * staged_width_ + kernels_.lanes) * sizeof(T));
   }
   double operations() const {
     return elements_under_windows(shape_) + static_cast<double>(shape_.input_size());
@@ -78,8 +80,8 @@ class TapGather {
   void run_strip(const std::uint8_t* taps, const T* values, T* result, std::int64_t depth, std::int64_t begin,
                  std::int64_t end, PoolIndex<T>* where, T* staged) const {
     const Span depths = windows_of_element(shape_, 0, depth);
-    const Span last = windows_of_element(shape_, 1, end - 1);
-    const std::int64_t first_row = windows_of_element(shape_, 1, begin).begin;
+    const Span& last = over(end - 1);
+    const std::int64_t first_row = over(begin).begin;
     const std::int64_t rows = last.begin + last.count - first_row;
     const std::int64_t kernel = shape_.kernel[2], stride = shape_.stride[2];
     for (std::int64_t left = 0; left < shape_.input[2]; left += strips_.columns) {
@@ -95,22 +97,18 @@ class TapGather {
           const std::int64_t at = (d * rows + y) * staged_width_;
           const std::int64_t from =
               ((depths.begin + d) * shape_.output[1] + first_row + y) * shape_.output[2] + first + before;
-          std::fill_n(where + at, before, PoolIndex<T>{-1});
-          std::fill_n(staged + at, before, T{0});
-          kernels_.stage_taps(taps + from, values + from, end_window - before, where + at + before,
-                              staged + at + before);
-          std::fill(where + at + end_window, where + at + staged_width_, PoolIndex<T>{-1});
-          std::fill(staged + at + end_window, staged + at + staged_width_, T{0});
+          kernels_.stage_taps({taps + from, values + from, before, end_window - before, staged_width_,
+                               where + at, staged + at});
         }
       for (std::int64_t y = begin; y < end; ++y) {
-        const Span over = windows_of_element(shape_, 1, y);
+        const Span& windows = over(y);
         std::array<TapRow<T>, most_rows> tap_rows;
         std::int64_t count = 0;
         for (std::int64_t d = 0; d < depths.count; ++d)
-          for (std::int64_t r = 0; r < over.count; ++r) {
-            const std::int64_t at = (d * rows + over.begin + r - first_row) * staged_width_;
+          for (std::int64_t r = windows.begin; r < windows.begin + windows.count; ++r) {
+            const std::int64_t at = (d * rows + r - first_row) * staged_width_;
             const std::int64_t depth_tap = depth - window_start(shape_, 0, depths.begin + d);
-            const std::int64_t row_tap = y - window_start(shape_, 1, over.begin + r);
+            const std::int64_t row_tap = y - window_start(shape_, 1, r);
             tap_rows[static_cast<std::size_t>(count++)] = {
                 where + at, staged + at, (depth_tap * shape_.kernel[1] + row_tap) * kernel};
           }
@@ -121,8 +119,11 @@ class TapGather {
     }
   }
 
+  const Span& over(std::int64_t y) const { return over_[static_cast<std::size_t>(y)]; }
+
   const PoolShape& shape_;
   const PoolKernels<T>& kernels_;
+  std::vector<Span> over_;  // rows of windows over each row of the input
   std::int64_t depths_, staged_width_;
   Strips strips_;
 };

@@ -14,21 +14,28 @@ namespace CONVNATIVE_ISA {
 namespace {
 
 template <class T>
-void stage_taps(const std::uint8_t* taps, const T* values, std::int64_t count, PoolIndex<T>* where, T* staged) {
+void stage_taps(const TapStage<T>& p) {
   using V = Vec<T>;
-  typedef std::uint8_t Bytes __attribute__((vector_size(V::lanes)));
   using Flags = LaneFlags<T>;
-  std::int64_t i = 0;
-  for (; i + V::lanes <= count; i += V::lanes) {
-    Bytes bytes;
-    __builtin_memcpy(&bytes, taps + i, sizeof bytes);
-    const Flags numbers = __builtin_convertvector(bytes, Flags);
-    __builtin_memcpy(where + i, &numbers, sizeof numbers);
-    V::store(staged + i, V::load(values + i));
-  }
-  for (; i < count; ++i) {
-    where[i] = taps[i];
-    staged[i] = values[i];
+  constexpr std::int64_t lanes = V::lanes;
+  const auto nothing = [&](std::int64_t begin, std::int64_t end) __attribute__((always_inline)) {
+    const Flags none = Flags{} - 1;
+    for (std::int64_t i = begin; i < end; i += lanes) __builtin_memcpy(p.where + i, &none, sizeof none);
+  };
+  nothing(0, p.before);
+  const std::int64_t whole = p.count / lanes * lanes;
+  nothing(p.before + whole, p.width);
+  const auto stage = [&](std::int64_t i) __attribute__((always_inline)) {
+    const Flags numbers = LaneBytes<T>::load(p.taps + i);
+    __builtin_memcpy(p.where + p.before + i, &numbers, sizeof numbers);
+    V::store(p.staged + p.before + i, V::load(p.values + i));
+  };
+  for (std::int64_t i = 0; i < whole; i += lanes) stage(i);
+  // The last windows go with some that are done already.
+  if (p.count >= lanes) return stage(p.count - lanes);
+  for (std::int64_t i = 0; i < p.count; ++i) {
+    p.where[p.before + i] = p.taps[i];
+    p.staged[p.before + i] = p.values[i];
   }
 }
 
@@ -42,18 +49,23 @@ void gather_taps_of(const PoolTaps<T>& p) {
   constexpr auto lane = std::make_integer_sequence<int, V::lanes>{};
   const std::int64_t kernel = Kernel > 0 ? Kernel : p.kernel;
   for (std::int64_t begin = 0; begin < p.width; begin += Stride * lanes) {
-    Reg sums[Stride];
-    for (int phase = 0; phase < Stride; ++phase) sums[phase] = V::zero();
+    Reg sums[Stride] = {};
     for (std::int64_t r = 0; r < p.row_count; ++r) {
       const TapRow<T> row = p.rows[r];
-      for (int phase = 0; phase < Stride; ++phase)
-        for (std::int64_t s = kernel - 1 - (kernel - 1 + Odd + phase) % Stride; s >= 0; s -= Stride) {
-          const std::int64_t window = (begin + p.pad + phase - s) / Stride;
+      const Flags first = Flags{} + static_cast<LaneNumber<T>>(row.number);
+#pragma GCC unroll 2
+      for (int phase = 0; phase < Stride; ++phase) {
+        // Of the taps over these elements, from the last to the first: the windows of each lie one further.
+        const std::int64_t last = kernel - 1 - (kernel - 1 + Odd + phase) % Stride;
+        const std::int64_t window = (begin + p.pad + phase - last) / Stride;
+#pragma GCC unroll 5
+        for (std::int64_t i = 0; i <= last / Stride; ++i) {
           Flags where;
-          __builtin_memcpy(&where, row.where + window, sizeof where);
-          const Flags tap = Flags{} + static_cast<LaneNumber<T>>(row.number + s);
-          sums[phase] = where == tap ? sums[phase] + V::load(row.values + window) : sums[phase];
+          __builtin_memcpy(&where, row.where + window + i, sizeof where);
+          const Flags tap = first + static_cast<LaneNumber<T>>(last - i * Stride);
+          sums[phase] = where == tap ? sums[phase] + V::load(row.values + window + i) : sums[phase];
         }
+      }
     }
     Reg elements[Stride];
     if constexpr (Stride == 1) {
@@ -62,6 +74,7 @@ void gather_taps_of(const PoolTaps<T>& p) {
       elements[0] = interleave_low(sums[0], sums[1], lane);
       elements[1] = interleave_high(sums[0], sums[1], lane);
     }
+#pragma GCC unroll 2
     for (int part = 0; part < Stride; ++part) {
       const std::int64_t at = begin + part * lanes;
       if (at + lanes <= p.width)
@@ -73,12 +86,14 @@ void gather_taps_of(const PoolTaps<T>& p) {
 }
 
 template <class T, int Stride, int Odd>
-CONVNATIVE_INLINE void gather_taps_of(const PoolTaps<T>& p) {
+CONVNATIVE_INLINE void gather_taps_apart(const PoolTaps<T>& p) {
   switch (p.kernel) {
     case 2:
       return gather_taps_of<T, Stride, 2, Odd>(p);
     case 3:
       return gather_taps_of<T, Stride, 3, Odd>(p);
+    case 5:
+      return gather_taps_of<T, Stride, 5, Odd>(p);
     default:
       return gather_taps_of<T, Stride, 0, Odd>(p);
   }
@@ -86,9 +101,9 @@ CONVNATIVE_INLINE void gather_taps_of(const PoolTaps<T>& p) {
 
 template <class T>
 void gather_taps(const PoolTaps<T>& p) {
-  if (p.stride == 1) return gather_taps_of<T, 1, 0>(p);
-  if (p.pad % 2 == 0) return gather_taps_of<T, 2, 0>(p);
-  return gather_taps_of<T, 2, 1>(p);
+  if (p.stride == 1) return gather_taps_apart<T, 1, 0>(p);
+  if (p.pad % 2 == 0) return gather_taps_apart<T, 2, 0>(p);
+  return gather_taps_apart<T, 2, 1>(p);
 }
 
 }  // namespace
