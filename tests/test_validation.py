@@ -149,6 +149,8 @@ OPERATIONS = [
               {"axes": "axes", "input": "array", "grad_output": "array", **MAX_KINDS}),
     Operation("max_pool_pick", {"axes": 2, "input": ones(2, 3, 5, 6), "values": ones(2, 3, 5, 6), **MAX},
               {"axes": "axes", "input": "array", "values": "array", **MAX_KINDS}),
+    Operation("max_pool_with_taps", {"axes": 2, "input": ones(2, 3, 5, 6), **MAX},
+              {"axes": "axes", "input": "array", **MAX_KINDS}),
     Operation("avg_pool_forward", {"axes": 2, "input": ones(2, 3, 5, 6), **AVERAGE},
               {"axes": "axes", "input": "array", **AVERAGE_KINDS}),
     Operation(
@@ -666,6 +668,8 @@ def test_mixed_types(operation, argument):
         ("matmul", {"bias": ones(4)}, "bias"),
         ("max_pool_grad", {"grad_output": ones(2, 3, 3, 2)}, "grad_output"),
         ("max_pool_grad", {"grad_output": ones(3, 3, 3)}, "grad_output"),
+        ("max_pool_grad", {"taps": np.zeros((2, 3, 3, 2), np.uint8)}, "taps"),
+        ("max_pool_pick", {"taps": np.zeros((2, 3, 5, 6), np.uint8)}, "taps"),
         ("max_pool_pick", {"values": ones(2, 3, 5, 5)}, "values"),
         ("avg_pool_grad", {"grad_output": ones(2, 3, 3, 4)}, "grad_output"),
         ("relu_grad", {"grad_output": ones(4, 3)}, "grad_output"),

@@ -55,9 +55,7 @@ namespace {
    max_range<T>,                                               \
    type "_pool_spread_maxima_" CONVNATIVE_ISA_NAME,            \
    spread_maxima<T>,                                           \
-   type "_gather_taps_" CONVNATIVE_ISA_NAME,                   \
-   stage_taps<T>,                                              \
-   gather_taps<T>,                                             \
+   spread_pairs<T>,                                            \
    interleave<T>,                                              \
    CONVNATIVE_POOL_LANES(T, type)}
 

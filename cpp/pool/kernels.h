@@ -27,12 +27,8 @@
 // first, row[start + i * stride + s * dilation] += values[i] for those i < count whose where[i] is
 // offset + s * dilation. Columns outside [0, width) are left alone. It serves strides 1 and 2.
 //
-// `gather_taps` is the adjoint of reading the maxima at the taps that `taps` found, for a row of elements and
-// strides 1 and 2 without dilation: result[x] = the sum of values[i] over rows and, within one, windows i =
-// (x + pad - s) / stride in ascending order, for every tap s for which that is whole and where[i] is number + s.
-// kernel - 1 <= pad < kernel - 1 + stride. Rows are read up to (width + pad) / stride + 1 + lanes.
-// `stage_taps` makes such rows, of `width` elements: where[before + i] = taps[i] for i < count, -1 around them, and a
-// copy of the values. It may write a vector beyond them.
+// `spread_pairs` gives the values of a row of windows of stride 2 without padding to one row of elements:
+// row[2 i + s] = values[i] where taps[i] is number + s, s being 0 or 1, and 0 elsewhere in [0, width).
 //
 // `interleave` sets result[2 i] = even[i] and result[2 i + 1] = odd[i] for i < count.
 //
@@ -162,30 +158,14 @@ struct PoolMaxima {
   std::int64_t offset;
 };
 
-// A row of windows over a row of elements: number + s names its tap s.
 template <class T>
-struct TapRow {
-  const PoolIndex<T>* where;
-  const T* values;
-  std::int64_t number;
-};
-
-template <class T>
-struct TapStage {
+struct PoolPairs {
   const std::uint8_t* taps;
   const T* values;
-  std::int64_t before, count, width;
-  PoolIndex<T>* where;
-  T* staged;
-};
-
-template <class T>
-struct PoolTaps {
-  const TapRow<T>* rows;
-  std::int64_t row_count;
-  T* result;
+  std::int64_t count;
+  T* row;
   std::int64_t width;
-  std::int64_t kernel, stride, pad;
+  PoolIndex<T> number;
 };
 
 template <class T>
@@ -260,9 +240,7 @@ struct PoolKernels {
   T (*max_range)(const T* source, std::int64_t count);
   const char* spread_maxima_name;
   void (*spread_maxima)(const PoolMaxima<T>&);
-  const char* gather_taps_name;
-  void (*stage_taps)(const TapStage<T>&);
-  void (*gather_taps)(const PoolTaps<T>&);
+  void (*spread_pairs)(const PoolPairs<T>&);
   void (*interleave)(const T* even, const T* odd, std::int64_t count, T* result);
   PoolLanes<T> planes;
 };

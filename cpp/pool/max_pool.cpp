@@ -10,7 +10,6 @@
 #include "pool/lane_pool.h"
 #include "pool/planes.h"
 #include "pool/reduce.h"
-#include "pool/tap_gather.h"
 #include "pool/tap_places.h"
 #include "pool/window.h"
 #include "ref/pool.h"
@@ -72,7 +71,7 @@ void for_each_plane(const PoolShape& shape, const Body& body) {
                              body);
 }
 
-// The maxima and their taps; `output` may be null. For has_byte_taps().
+// The maxima and their taps; `output` may be null. For has_taps().
 template <class T>
 void forward_with_taps(const PoolShape& shape, const PoolKernels<T>& kernels, const T* input, T* output,
                        std::uint8_t* taps) {
@@ -125,19 +124,49 @@ void forward_with_taps(const PoolShape& shape, const PoolKernels<T>& kernels, co
       });
 }
 
+// Windows side by side whose columns are pairs: every row of the input belongs to one row of them at most.
+bool has_pairs(const PoolShape& shape) {
+  return !has_dilation(shape) && shape.kernel[2] == 2 && shape.stride[2] == 2 && shape.pad_before[2] == 0 &&
+         shape.kernel[0] <= shape.stride[0] && shape.kernel[1] <= shape.stride[1];
+}
+
+// One plane of the gradient, row by row.
+template <class T>
+void spread_pairs(const PoolShape& shape, const PoolKernels<T>& kernels, const std::uint8_t* taps,
+                  const T* values, T* result) {
+  const std::int64_t width = shape.input[2];
+  for (std::int64_t depth = 0; depth < shape.input[0]; ++depth) {
+    const Span depths = windows_of_element(shape, 0, depth);
+    for (std::int64_t y = 0; y < shape.input[1]; ++y, result += width) {
+      const Span rows = windows_of_element(shape, 1, y);
+      const std::int64_t at = (depths.begin * shape.output[1] + rows.begin) * shape.output[2];
+      const std::int64_t number = ((depth - window_start(shape, 0, depths.begin)) * shape.kernel[1] + y -
+                                   window_start(shape, 1, rows.begin)) *
+                                  shape.kernel[2];
+      if (depths.count * rows.count == 0)
+        std::fill_n(result, width, T{0});
+      else
+        kernels.spread_pairs({taps + at, values + at, shape.output[2], result, width,
+                              static_cast<PoolIndex<T>>(number)});
+    }
+  }
+}
+
 template <class T>
 void grad_of_taps(const PoolShape& shape, const PoolKernels<T>& kernels, const std::uint8_t* taps,
                   const T* grad_output, T* grad_input) {
-  if (TapGather<T>::applies(shape, kernels.lanes))
-    return TapGather<T>(shape, kernels).run(taps, grad_output, grad_input);
   const TapPlaces places(shape);
+  if (has_pairs(shape))
+    return places.for_each_plane(shape.planes(), [&](std::int64_t plane) {
+      spread_pairs(shape, kernels, taps + plane * shape.output_plane(),
+                   grad_output + plane * shape.output_plane(), grad_input + plane * shape.input_plane());
+    });
   places.for_each_plane(shape.planes(), [&](std::int64_t plane) {
     const T* const values = grad_output + plane * shape.output_plane();
     T* const result = grad_input + plane * shape.input_plane();
     std::fill_n(result, shape.input_plane(), T{0});
-    places.for_each(taps + plane * shape.output_plane(), [&](std::int64_t place, std::int64_t window) {
-      if (place >= 0) result[place] += values[window];
-    });
+    places.for_each(taps + plane * shape.output_plane(),
+                    [&](std::int64_t place, std::int64_t window) { result[place] += values[window]; });
   });
 }
 
@@ -147,9 +176,9 @@ void pick_of_taps(const PoolShape& shape, const std::uint8_t* taps, const T* val
   places.for_each_plane(shape.planes(), [&](std::int64_t plane) {
     const T* const source = values + plane * shape.input_plane();
     T* const result = output + plane * shape.output_plane();
-    places.for_each(taps + plane * shape.output_plane(), [&](std::int64_t place, std::int64_t window) {
-      result[window] = place < 0 ? T{0} : source[place];
-    });
+    std::fill_n(result, shape.output_plane(), T{0});
+    places.for_each(taps + plane * shape.output_plane(),
+                    [&](std::int64_t place, std::int64_t window) { result[window] = source[place]; });
   });
 }
 
@@ -255,7 +284,7 @@ void max_pool_with_indices(const PoolShape& shape, DType dtype, const void* inpu
 }
 
 bool max_pool_has_taps(const PoolShape& shape) {
-  return has_byte_taps(shape.kernel);
+  return has_taps(shape);
 }
 
 void max_pool_with_taps(const PoolShape& shape, DType dtype, const void* input, void* output,

@@ -185,24 +185,31 @@ CONVNATIVE_INLINE void add_taps(const PoolRow<T>& row, std::int64_t column, Redu
     else
       return V::load(Reduction::neutral(), lane_mask<T>(-at, width - at), source + at);
   };
-  for (std::int64_t d = 0; d < row.depths; ++d)
-    for (std::int64_t r = 0; r < row.rows; ++r) {
-      const T* const source = row.source + (d * row.depth_step + r * row.row_step);
-      const std::ptrdiff_t number = row_number(row, d, r), step = row.numbers.column;
-      std::int64_t s = 0;
+  const std::ptrdiff_t step = row.numbers.column;
+  const auto add_row = [&](const T* source, std::ptrdiff_t number) __attribute__((always_inline)) {
+    std::int64_t s = 0;
+    if constexpr (Stride == 2)
+      for (; s + 2 <= kernel; s += 2) {
+        const Reg low = load(source, start + s), high = load(source, start + s + lanes);
+        reduction.add(even_elements<T>(low, high), number + s * step);
+        reduction.add(odd_elements<T>(low, high), number + (s + 1) * step);
+      }
+    for (; s < kernel; ++s)
       if constexpr (Stride == 2)
-        for (; s + 2 <= kernel; s += 2) {
-          const Reg low = load(source, start + s), high = load(source, start + s + lanes);
-          reduction.add(even_elements<T>(low, high), number + s * step);
-          reduction.add(odd_elements<T>(low, high), number + (s + 1) * step);
-        }
-      for (; s < kernel; ++s)
-        if constexpr (Stride == 2)
-          reduction.add(StridedLoad<T, 2>::sort(load(source, start + s), load(source, start + s + lanes - 1)),
-                        number + s * step);
-        else
-          reduction.add(load(source, start + s), number + s * step);
-    }
+        reduction.add(StridedLoad<T, 2>::sort(load(source, start + s), load(source, start + s + lanes - 1)),
+                      number + s * step);
+      else
+        reduction.add(load(source, start + s), number + s * step);
+  };
+  // Square windows, which most are, without the cost of loops.
+  if (Kernel > 1 && row.depths == 1 && row.rows == Kernel) {
+#pragma GCC unroll 3
+    for (int r = 0; r < Kernel; ++r) add_row(row.source + r * row.row_step, row_number(row, 0, r));
+    return;
+  }
+  for (std::int64_t d = 0; d < row.depths; ++d)
+    for (std::int64_t r = 0; r < row.rows; ++r)
+      add_row(row.source + (d * row.depth_step + r * row.row_step), row_number(row, d, r));
 }
 
 // Quotients of the sums of a row of windows.
@@ -211,9 +218,10 @@ struct RowDivisors {
   using V = Vec<T>;
   using Reg = typename V::Reg;
 
-  CONVNATIVE_INLINE RowDivisors(const PoolDivisors<T>& given, T row)
-      : divisors(given), exact(has_exact_inverse(row * given.whole)), rows(V::broadcast(row)) {
-    inverse = V::broadcast(exact ? 1 / (row * given.whole) : 0);
+  CONVNATIVE_INLINE RowDivisors(const PoolDivisors<T>& given, T first) : divisors(given) { find(first); }
+  // Neighbouring rows mostly have the same.
+  CONVNATIVE_INLINE void set_row(T next) {
+    if (next != row) find(next);
   }
   CONVNATIVE_INLINE Reg divide(Reg sums, std::int64_t column, std::int64_t count) const {
     const bool multiply = exact && column >= divisors.full_begin && column + count <= divisors.full_end;
@@ -225,8 +233,17 @@ struct RowDivisors {
   }
 
   const PoolDivisors<T>& divisors;
+  T row;
   bool exact;
   Reg rows, inverse;
+
+ private:
+  CONVNATIVE_INLINE void find(T next) {
+    row = next;
+    exact = has_exact_inverse(row * divisors.whole);
+    rows = V::broadcast(row);
+    inverse = V::broadcast(exact ? 1 / (row * divisors.whole) : 0);
+  }
 };
 
 struct AsTheyAre {
@@ -382,16 +399,19 @@ template <class T, class Reduction, class Loads>
 void pool_rows_with(const PoolRows<T>& given, typename Reduction::Result* result, Loads) {
   const PoolRows<T> rows = given;  // which no store can change
   const PoolColumns columns = *rows.columns;
+  [[maybe_unused]] RowDivisors<T> divisors(rows.divisors, 1);
   for (std::int64_t y = 0; y < rows.row_count; ++y, result += rows.result_step) {
     const PoolRow<T> row = row_of(rows, columns, y);
     if constexpr (std::is_same_v<Reduction, TapsReduction<T>>) {
       T* const values = rows.values == nullptr ? nullptr : rows.values + y * rows.result_step;
       Loads::run(row, result, KeptMaxima<T>{values, rows.begin});
     } else if constexpr (std::is_same_v<Reduction, SumReduction<T>>) {
-      if (rows.divisors.rows != nullptr)
-        Loads::run(row, result, RowDivisors<T>(rows.divisors, rows.divisors.rows[y]));
-      else
+      if (rows.divisors.rows != nullptr) {
+        divisors.set_row(rows.divisors.rows[y]);
+        Loads::run(row, result, divisors);
+      } else {
         Loads::run(row, result, AsTheyAre{});
+      }
     } else {
       Loads::run(row, result, AsTheyAre{});
     }

@@ -21,7 +21,7 @@ namespace convnative {
 inline constexpr std::int64_t most_buffered_taps = 1 << 20;
 
 inline bool finds_taps(const PoolShape& shape) {
-  return has_byte_taps(shape.kernel) && shape.output_plane() <= most_buffered_taps;
+  return has_taps(shape) && shape.output_plane() <= most_buffered_taps;
 }
 
 // Calls `body(plane, planes, taps)` for parts of the planes, from `plane` on, `taps` having room for them.
@@ -39,27 +39,27 @@ class TapPlaces {
   explicit TapPlaces(const PoolShape& shape) : TapPlaces(shape.input, shape.kernel, shape.dilation) {
     for (std::size_t axis = 0; axis < max_axes; ++axis)
       for (std::int64_t i = 0; i < shape.output[axis]; ++i)
-        starts_[axis].push_back(static_cast<std::uint64_t>(window_start(shape, axis, i)) * steps_[axis]);
+        starts_[axis].push_back(window_start(shape, axis, i) * steps_[axis]);
   }
 
   TapPlaces(const PlaneShape& shape, const WindowTables& tables)
       : TapPlaces(shape.input, most_extents(tables), {1, 1, 1}) {
     for (std::size_t axis = 0; axis < max_axes; ++axis)
       for (const std::int64_t start : tables[axis].begin)
-        starts_[axis].push_back(static_cast<std::uint64_t>(start) * steps_[axis]);
+        starts_[axis].push_back(start * steps_[axis]);
   }
 
-  // Calls `body(place, window)` for every window of a plane in ascending order; a window without a tap, or one
-  // whose tap is not in the plane (taps come from outside of the core), has place -1.
+  // Calls `body(place, window)` for windows of a plane in ascending order: those that have a tap, and whose tap lies
+  // in the plane, for taps come from outside of the core.
   template <class Body>
   void for_each(const std::uint8_t* taps, const Body& body) const {
+    const std::uint64_t plane = plane_;
     std::int64_t window = 0;
-    for (const std::uint64_t depth : starts_[0])
-      for (const std::uint64_t row : starts_[1])
-        for (const std::uint64_t column : starts_[2]) {
-          const std::uint8_t tap = taps[window];
-          const std::uint64_t place = depth + row + column + offsets_[tap];
-          body(tap < taps_ && place < plane_ ? static_cast<std::int64_t>(place) : -1, window);
+    for (const std::int64_t depth : starts_[0])
+      for (const std::int64_t row : starts_[1])
+        for (const std::int64_t column : starts_[2]) {
+          const std::int64_t place = depth + row + column + offsets_[taps[window]];
+          if (static_cast<std::uint64_t>(place) < plane) body(place, window);
           ++window;
         }
   }
@@ -75,37 +75,33 @@ class TapPlaces {
   void indices(std::int64_t planes, const std::uint8_t* taps, std::int64_t* result) const {
     const auto size = static_cast<std::int64_t>(windows());
     for_each_plane(planes, [&](std::int64_t plane) {
-      for_each(taps + plane * size, [where = result + plane * size](std::int64_t place, std::int64_t window) {
-        where[window] = place;
-      });
+      std::int64_t* const where = result + plane * size;
+      std::fill_n(where, size, std::int64_t{-1});
+      for_each(taps + plane * size,
+               [&](std::int64_t place, std::int64_t window) { where[window] = place; });
     });
   }
 
  private:
-  std::uint64_t windows() const { return starts_[0].size() * starts_[1].size() * starts_[2].size(); }
-
-  using Steps = std::array<std::uint64_t, max_axes>;
+  // More than any sum of the starts of windows.
+  static constexpr std::int64_t nowhere = std::int64_t{1} << 62;
 
   TapPlaces(const Extents& input, const Extents& kernel, const Extents& dilation)
-      : plane_(static_cast<std::uint64_t>(volume(input))),
-        steps_{static_cast<std::uint64_t>(input[1] * input[2]), static_cast<std::uint64_t>(input[2]), 1} {
-    Steps step;
-    for (std::size_t axis = 0; axis < max_axes; ++axis)
-      step[axis] = static_cast<std::uint64_t>(dilation[axis]) * steps_[axis];
+      : plane_(static_cast<std::uint64_t>(volume(input))), steps_{input[1] * input[2], input[2], 1} {
+    offsets_.fill(nowhere);
+    std::size_t tap = 0;
     for (std::int64_t d = 0; d < kernel[0]; ++d)
       for (std::int64_t r = 0; r < kernel[1]; ++r)
         for (std::int64_t s = 0; s < kernel[2]; ++s)
-          offsets_[taps_++] = static_cast<std::uint64_t>(d) * step[0] +
-                              static_cast<std::uint64_t>(r) * step[1] +
-                              static_cast<std::uint64_t>(s) * step[2];
+          offsets_[tap++] = d * dilation[0] * steps_[0] + r * dilation[1] * steps_[1] + s * dilation[2];
   }
 
-  // Modulo 2^64: padding and dilation may be of any size, and what they add up to in the plane is right.
+  std::uint64_t windows() const { return starts_[0].size() * starts_[1].size() * starts_[2].size(); }
+
   std::uint64_t plane_;
-  Steps steps_;
-  std::size_t taps_ = 0;
-  std::array<std::uint64_t, most_taps + 1> offsets_{};
-  std::array<std::vector<std::uint64_t>, max_axes> starts_;
+  Extents steps_;
+  std::array<std::int64_t, most_taps + 1> offsets_;
+  std::array<std::vector<std::int64_t>, max_axes> starts_;
 };
 
 }  // namespace convnative

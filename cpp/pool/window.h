@@ -54,6 +54,15 @@ inline bool has_byte_taps(const Extents& kernel) {
   return taps <= most_taps;
 }
 
+// And positions under windows, padding and all, stay far below 2^62.
+inline bool has_taps(const PoolShape& shape) {
+  double plane = 1;
+  for (std::size_t axis = 0; axis < max_axes; ++axis)
+    plane *= static_cast<double>(shape.input[axis]) + static_cast<double>(shape.pad_before[axis]) +
+             static_cast<double>(shape.dilation[axis]) * static_cast<double>(shape.kernel[axis]);
+  return has_byte_taps(shape.kernel) && plane < 0x1p60;
+}
+
 // The numbers of a window's taps in row-major order, all of the kernel counted.
 inline TapNumbers tap_numbers(const Extents& kernel) {
   return {0, kernel[1] * kernel[2], kernel[2], 1};
