@@ -9,6 +9,7 @@
 #include "simd/strided.h"
 #include "simd/transpose.h"
 #include "simd/vec.h"
+#include "simd/widen.h"
 
 namespace convnative {
 namespace CONVNATIVE_ISA {
@@ -262,9 +263,7 @@ struct LaneDoubles {
     return result;
   }
   CONVNATIVE_INLINE void add(const T* x) {
-    for (int i = 0; i < parts; ++i)
-      part[i] = part[i] +
-                __builtin_convertvector(*reinterpret_cast<const Part*>(x + i * D::lanes), typename D::Reg);
+    for (int i = 0; i < parts; ++i) part[i] = part[i] + widen(x + i * D::lanes);
   }
   CONVNATIVE_INLINE void add_doubles(const double* x) {
     for (int i = 0; i < parts; ++i) part[i] = part[i] + D::load(x + i * D::lanes);

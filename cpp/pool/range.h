@@ -4,6 +4,7 @@
 #include "simd/strided.h"
 #include "simd/transpose.h"
 #include "simd/vec.h"
+#include "simd/widen.h"
 
 namespace convnative {
 namespace CONVNATIVE_ISA {
@@ -29,33 +30,26 @@ template <class T>
 void mean_planes(const T* source, std::int64_t planes, std::int64_t count, T* result) {
   using D = Vec<double>;
   constexpr int chains = 16, parts = chains / D::lanes;
-  typedef T Part __attribute__((vector_size(sizeof(T) * D::lanes), aligned(alignof(T)), may_alias));
   const auto elements = static_cast<double>(count);
   const std::int64_t whole = count / chains * chains;
   for (std::int64_t first = 0; first < planes; first += D::lanes) {
     const std::int64_t left = planes - first < D::lanes ? planes - first : D::lanes;
-    D::Reg sums[D::lanes] = {};
+    D::Reg sums[D::lanes];
+    for (int p = 0; p < D::lanes; ++p) sums[p] = D::zero();
     for (std::int64_t p = 0; p < left; ++p) {
       const T* const plane = source + (first + p) * count;
       D::Reg part[parts] = {};
-      for (std::int64_t i = 0; i < whole; i += chains)
-        for (int k = 0; k < parts; ++k)
-          part[k] = part[k] + __builtin_convertvector(
-                                  *reinterpret_cast<const Part*>(plane + i + k * D::lanes), D::Reg);
-      // Chains that start from +0 are never -0: zeros in place of what is missing change no bit. The rest goes from
-      // register to register: loading what has just been stored in pieces would wait for the stores.
-      if (whole < count)
-        for (int k = 0; k < chains / Vec<T>::lanes; ++k) {
-          const std::int64_t first = whole + k * Vec<T>::lanes;
-          const typename Vec<T>::Reg rest = Vec<T>::load(lane_mask<T>(0, count - first), plane + first);
-          constexpr int pieces = Vec<T>::lanes / D::lanes;
-          for (int piece = 0; piece < pieces; ++piece) {
-            Part elements;
-            __builtin_memcpy(&elements, reinterpret_cast<const char*>(&rest) + piece * sizeof elements,
-                             sizeof elements);
-            part[k * pieces + piece] = part[k * pieces + piece] + __builtin_convertvector(elements, D::Reg);
-          }
-        }
+      const auto add = [&part](const T* x) __attribute__((always_inline)) {
+        for (int i = 0; i < parts; ++i) part[i] = part[i] + widen(x + i * D::lanes);
+      };
+      for (std::int64_t i = 0; i < whole; i += chains) add(plane + i);
+      if (whole < count) {
+        // Chains that start from +0 are never -0: zeros in place of what is missing change no bit.
+        T rest[chains];
+        for (int i = 0; i < chains; i += Vec<T>::lanes)
+          Vec<T>::store(rest + i, Vec<T>::load(lane_mask<T>(0, count - whole - i), plane + whole + i));
+        add(rest);
+      }
       for (int half = parts / 2; half > 0; half /= 2)
         for (int i = 0; i < half; ++i) part[i] = part[i] + part[i + half];
       sums[p] = part[0];
