@@ -209,7 +209,8 @@ py::array take_bytes(py::handle value, const char* argument, const Sizes& shape)
   const auto bytes = py::reinterpret_borrow<py::array>(value);
   if (bytes.dtype().num() != py::dtype::of<std::uint8_t>().num())
     reject_type(argument, "dtype uint8", "dtype " + py::str(bytes.dtype()).cast<std::string>());
-  if (shape_of(bytes) != shape) reject_value(argument, "shape " + text(shape), "shape " + text(shape_of(bytes)));
+  if (shape_of(bytes) != shape)
+    reject_value(argument, "shape " + text(shape), "shape " + text(shape_of(bytes)));
   return in_plain_memory(bytes, argument, bytes.dtype());
 }
 

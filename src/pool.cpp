@@ -66,18 +66,14 @@ py::tuple max_with_taps(py::handle axes, py::handle input, py::handle kernel_siz
   const Sizes sizes = x.output_shape();
   const py::array values = make_output(py::none(), x.input.dtype, sizes, {});
   if (!max_pool_has_taps(x.shape))
-    return py::make_tuple(filled(values,
-                                 [&](void* data) {
-                                   max_pool_forward(x.shape, x.input.dtype, x.input.data(), data);
-                                 }),
-                          py::none());
+    return py::make_tuple(
+        filled(values, [&](void* data) { max_pool_forward(x.shape, x.input.dtype, x.input.data(), data); }),
+        py::none());
   py::array_t<std::uint8_t> taps(sizes);
   std::uint8_t* const numbers = taps.mutable_data();
   return py::make_tuple(
       filled(values,
-             [&](void* data) {
-               max_pool_with_taps(x.shape, x.input.dtype, x.input.data(), data, numbers);
-             }),
+             [&](void* data) { max_pool_with_taps(x.shape, x.input.dtype, x.input.data(), data, numbers); }),
       taps);
 }
 

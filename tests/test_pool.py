@@ -170,7 +170,9 @@ def check_max(x, kernel, stride, padding, dilation, ceil_mode, dtype):
     # What the taps were found in is of no more use.
     blank = np.zeros_like(x)
     assert_exact(_core.max_pool_grad(axes, blank, g.astype(dtype), *geometry, taps), grad, dtype, context)
-    assert_exact(_core.max_pool_pick(axes, blank, values.astype(dtype), *geometry, taps), picked, dtype, context)
+    assert_exact(
+        _core.max_pool_pick(axes, blank, values.astype(dtype), *geometry, taps), picked, dtype, context
+    )
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -196,6 +198,15 @@ def test_taps_that_lead_nowhere(kernel, stride, padding, dtype, isa):
         assert grad.sum() <= y.size
         assert np.isfinite(grad).all()
         assert _core.max_pool_pick(2, x, x + 1, *geometry, taps).max() <= 1
+
+
+@pytest.mark.parametrize(
+    "taps", [np.zeros((1, 2, 2)), np.zeros((1, 2, 2), np.int8), [[[0, 1], [2, 3]]], "0123"]
+)
+def test_taps_of_other_types(taps):
+    x = np.zeros((1, 4, 4))
+    with pytest.raises(TypeError, match=r"^taps: "):
+        _core.max_pool_grad(2, x, x[:, :2, :2], 2, 2, 0, 1, False, taps)
 
 
 def test_what_is_written_into_the_input_later_changes_no_gradient(dtype):

@@ -60,16 +60,17 @@ PoolExplanation explain_spread(const PoolShape& shape, const PoolKernels<T>& ker
 
 template <class Shape>
 std::int64_t buffered_taps(const Shape& shape) {
-  return shape.output_plane() == 0 ? 0
-                                   : std::min(shape.planes(), most_buffered_taps / shape.output_plane()) *
-                                         shape.output_plane();
+  return shape.output_plane() == 0
+             ? 0
+             : std::min(shape.planes(), most_buffered_taps / shape.output_plane()) * shape.output_plane();
 }
 
 template <class T>
 PoolExplanation explain_argmax(const PoolShape& shape, const PoolKernels<T>& kernels, const char* reason) {
   const int threads = threads_for(elements_under_windows(shape), pool_elements_per_thread);
   if (finds_taps(shape))
-    return {"argmax", for_stride(kernels.taps, shape.stride[2]).name, reason, threads, buffered_taps(shape), 0};
+    return {"argmax", for_stride(kernels.taps, shape.stride[2]).name, reason, threads, buffered_taps(shape),
+            0};
   if (!has_narrow_offsets<T>(shape))
     return reference(shape, "offsets in a plane exceed the kernels' indices");
   return {"argmax", for_stride(kernels.argmax, shape.stride[2]).name, reason, threads, 0, 0};

@@ -53,8 +53,8 @@ namespace {
    sum_rows<T>,                                                \
    type "_max_range_" CONVNATIVE_ISA_NAME,                     \
    max_range<T>,                                               \
-   type "_pool_spread_maxima_" CONVNATIVE_ISA_NAME,            \
-   spread_maxima<T>,                                           \
+   type "_pool_add_shares_" CONVNATIVE_ISA_NAME,               \
+   add_shares<T>,                                              \
    spread_pairs<T>,                                            \
    interleave<T>,                                              \
    CONVNATIVE_POOL_LANES(T, type)}

@@ -23,9 +23,8 @@
 //
 // `divide` sets result[i] = source[i] / (row * divisors.columns[begin + i]); the two may be the same array.
 //
-// `spread_maxima` gives the values of a row of windows to one row of elements: for s from the last tap to the
-// first, row[start + i * stride + s * dilation] += values[i] for those i < count whose where[i] is
-// offset + s * dilation. Columns outside [0, width) are left alone. It serves strides 1 and 2.
+// `add_shares` does row[start + i * stride] += shares[i] for those i < count for which that lies in [0, width). It
+// serves strides 1 and 2.
 //
 // `spread_pairs` gives the values of a row of windows of stride 2 without padding to one row of elements:
 // row[2 i + s] = values[i] where taps[i] is number + s, s being 0 or 1, and 0 elsewhere in [0, width).
@@ -148,14 +147,11 @@ template <class T>
 using PoolIndex = typename PoolIndexOf<T>::Type;
 
 template <class T>
-struct PoolMaxima {
-  const PoolIndex<T>* where;
-  const T* values;
+struct PoolShares {
+  const T* shares;
   std::int64_t count;
   T* row;
-  std::int64_t width, start;
-  std::int64_t kernel, stride, dilation;
-  std::int64_t offset;
+  std::int64_t width, start, stride;
 };
 
 template <class T>
@@ -238,8 +234,8 @@ struct PoolKernels {
                    std::ptrdiff_t row_step, std::int64_t count, double* sums);
   const char* max_range_name;
   T (*max_range)(const T* source, std::int64_t count);
-  const char* spread_maxima_name;
-  void (*spread_maxima)(const PoolMaxima<T>&);
+  const char* add_shares_name;
+  void (*add_shares)(const PoolShares<T>&);
   void (*spread_pairs)(const PoolPairs<T>&);
   void (*interleave)(const T* even, const T* odd, std::int64_t count, T* result);
   PoolLanes<T> planes;

@@ -90,8 +90,7 @@ void forward_with_taps(const PoolShape& shape, const PoolKernels<T>& kernels, co
   const auto& taps_of_rows = for_stride(kernels.taps, shape.stride[2]).run_rows;
   const std::int64_t width = shape.input[2], depth_size = shape.input[1] * width;
   const double row_operations =
-      elements_under_windows(shape) /
-      static_cast<double>(shape.planes() * shape.output[0] * shape.output[1]);
+      elements_under_windows(shape) / static_cast<double>(shape.planes() * shape.output[0] * shape.output[1]);
   constexpr double operations_per_unit = 1e5;
   const auto strip = static_cast<std::int64_t>(
       std::clamp(operations_per_unit / row_operations, 1.0, static_cast<double>(shape.output[1])));
@@ -146,8 +145,8 @@ void spread_pairs(const PoolShape& shape, const PoolKernels<T>& kernels, const s
       if (depths.count * rows.count == 0)
         std::fill_n(result, width, T{0});
       else
-        kernels.spread_pairs({taps + at, values + at, shape.output[2], result, width,
-                              static_cast<PoolIndex<T>>(number)});
+        kernels.spread_pairs(
+            {taps + at, values + at, shape.output[2], result, width, static_cast<PoolIndex<T>>(number)});
     }
   }
 }

@@ -196,8 +196,7 @@ void argmax_lanes(const LaneWindows<T>& windows, const T* block, T* result, Pool
       [&](std::int64_t y, std::int64_t x, const LaneArgmax<T, Nan>& maximum) __attribute__((always_inline)) {
         Vec<T>::store(result, maximum.best);
         Flags at = maximum.where;
-        const std::int64_t first = windows.numbers.first +
-                                   windows.rows[y].taps_before * windows.numbers.row +
+        const std::int64_t first = windows.numbers.first + windows.rows[y].taps_before * windows.numbers.row +
                                    windows.columns[x].taps_before * windows.numbers.column;
         at = at < 0 ? at : at + static_cast<LaneNumber<T>>(first);
         __builtin_memcpy(where, &at, sizeof at);

@@ -380,18 +380,22 @@ CONVNATIVE_INLINE void with_loads(const PoolColumns& columns, const Body& body) 
 
 template <class T, int Stride, class Reduction>
 void pool_row(const PoolRow<T>& row, typename Reduction::Result* result) {
-  with_loads<T, Stride, Reduction>(
-      *row.columns, [&](auto loads) { decltype(loads)::run(row, result, AsTheyAre{}); });
+  with_loads<T, Stride, Reduction>(*row.columns,
+                                   [&](auto loads) { decltype(loads)::run(row, result, AsTheyAre{}); });
 }
 
 template <class T>
 CONVNATIVE_INLINE PoolRow<T> row_of(const PoolRows<T>& rows, const PoolColumns& columns, std::int64_t y) {
   TapNumbers numbers = rows.numbers;
   numbers.first += rows.rows[y].taps_before * numbers.row;
-  return {&columns,           rows.source + rows.rows[y].first * rows.width,
-          rows.depths,        rows.depth_step,
-          rows.rows[y].count, rows.row_step,
-          rows.begin,         rows.end,
+  return {&columns,
+          rows.source + rows.rows[y].first * rows.width,
+          rows.depths,
+          rows.depth_step,
+          rows.rows[y].count,
+          rows.row_step,
+          rows.begin,
+          rows.end,
           numbers};
 }
 

@@ -45,8 +45,7 @@ class TapPlaces {
   TapPlaces(const PlaneShape& shape, const WindowTables& tables)
       : TapPlaces(shape.input, most_extents(tables), {1, 1, 1}) {
     for (std::size_t axis = 0; axis < max_axes; ++axis)
-      for (const std::int64_t start : tables[axis].begin)
-        starts_[axis].push_back(start * steps_[axis]);
+      for (const std::int64_t start : tables[axis].begin) starts_[axis].push_back(start * steps_[axis]);
   }
 
   // Calls `body(place, window)` for windows of a plane in ascending order: those that have a tap, and whose tap lies
@@ -77,8 +76,7 @@ class TapPlaces {
     for_each_plane(planes, [&](std::int64_t plane) {
       std::int64_t* const where = result + plane * size;
       std::fill_n(where, size, std::int64_t{-1});
-      for_each(taps + plane * size,
-               [&](std::int64_t place, std::int64_t window) { where[window] = place; });
+      for_each(taps + plane * size, [&](std::int64_t place, std::int64_t window) { where[window] = place; });
     });
   }
 

@@ -7,9 +7,9 @@ Max pooling picks one position per window, so that the family is closed under di
     max_pool_grad  input, output    -> every value put back at its window's maximum
     max_pool_pick  input, values    -> the value found at every window's maximum (adjoint of the former)
 
-A traced pool keeps which tap of its window each maximum is, a byte each, so that its gradients neither search the
-input again nor see what has been written into it since; `input` gives them its shape then. Kernels of more than
-255 taps keep nothing.
+A traced pool keeps which tap of its window each maximum is, a byte each, so that its gradients neither search
+the input again nor see what has been written into it since; `input` gives them its shape then. Kernels of
+more than 255 taps keep nothing.
 
 The primitives serve any number of spatial axes; the public functions fix it.
 """
@@ -289,24 +289,24 @@ def _max_pool_indices(input: Any, config: _Config) -> Array:
 
 @primitive
 def _max_pool_grad(input: Any, grad_output: Any, config: _Config, taps: Array | None = None) -> Array:
-    axes, *settings = config
-    result: Array = _core.max_pool_grad(axes, input, grad_output, *settings, taps)
+    axes, *settings = (*config, taps)
+    result: Array = _core.max_pool_grad(axes, input, grad_output, *settings)
     return result
 
 
 @primitive
 def _max_pool_pick(input: Any, values: Any, config: _Config, taps: Array | None = None) -> Array:
-    axes, *settings = config
-    result: Array = _core.max_pool_pick(axes, input, values, *settings, taps)
+    axes, *settings = (*config, taps)
+    result: Array = _core.max_pool_pick(axes, input, values, *settings)
     return result
 
 
 # The choice of the maxima is locally constant in `input`: no derivative through it.
 defvjp(
     _max_pool,
-    lambda ans, input, config, kept: lambda g: _max_pool_grad(input, cotangent(g, ans), config, *kept),
+    lambda ans, input, config, kept: lambda g: _max_pool_grad(input, cotangent(g, ans), config, kept[0]),
 )
-defjvp(_max_pool, lambda g, ans, input, config, kept: _max_pool_pick(input, g, config, *kept))
+defjvp(_max_pool, lambda g, ans, input, config, kept: _max_pool_pick(input, g, config, kept[0]))
 defvjp(
     _max_pool_grad,
     None,
