@@ -6,7 +6,7 @@
 #include "pool/range.h"
 #include "pool/row.h"
 #include "pool/spread_row.h"
-#include "pool/tap_row.h"
+#include "pool/pair_row.h"
 
 namespace convnative {
 namespace CONVNATIVE_ISA {

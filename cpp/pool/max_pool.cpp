@@ -123,43 +123,52 @@ void forward_with_taps(const PoolShape& shape, const PoolKernels<T>& kernels, co
       });
 }
 
-// Windows side by side whose columns are pairs: every row of the input belongs to one row of them at most.
+// Windows side by side whose columns are pairs: every element lies under one window at most, so that the gradient is a
+// stream of stores, row by row.
 bool has_pairs(const PoolShape& shape) {
   return !has_dilation(shape) && shape.kernel[2] == 2 && shape.stride[2] == 2 && shape.pad_before[2] == 0 &&
          shape.kernel[0] <= shape.stride[0] && shape.kernel[1] <= shape.stride[1];
 }
 
-// One plane of the gradient, row by row.
-template <class T>
-void spread_pairs(const PoolShape& shape, const PoolKernels<T>& kernels, const std::uint8_t* taps,
-                  const T* values, T* result) {
-  const std::int64_t width = shape.input[2];
-  for (std::int64_t depth = 0; depth < shape.input[0]; ++depth) {
-    const Span depths = windows_of_element(shape, 0, depth);
-    for (std::int64_t y = 0; y < shape.input[1]; ++y, result += width) {
-      const Span rows = windows_of_element(shape, 1, y);
-      const std::int64_t at = (depths.begin * shape.output[1] + rows.begin) * shape.output[2];
-      const std::int64_t number = ((depth - window_start(shape, 0, depths.begin)) * shape.kernel[1] + y -
-                                   window_start(shape, 1, rows.begin)) *
-                                  shape.kernel[2];
-      if (depths.count * rows.count == 0)
-        std::fill_n(result, width, T{0});
-      else
-        kernels.spread_pairs(
-            {taps + at, values + at, shape.output[2], result, width, static_cast<PoolIndex<T>>(number)});
+// A row of a plane: its first element, the first of the windows over it, -1 for none, and the number of its first tap.
+struct PairRow {
+  std::int64_t element, window, number;
+};
+
+std::vector<PairRow> pair_rows(const PoolShape& shape) {
+  std::vector<PairRow> result;
+  for (std::int64_t depth = 0; depth < shape.input[0]; ++depth)
+    for (std::int64_t y = 0; y < shape.input[1]; ++y) {
+      PairRow row{(depth * shape.input[1] + y) * shape.input[2], -1, 0};
+      const Span depths = windows_of_element(shape, 0, depth), rows = windows_of_element(shape, 1, y);
+      if (depths.count * rows.count > 0) {
+        row.window = (depths.begin * shape.output[1] + rows.begin) * shape.output[2];
+        row.number = ((depth - window_start(shape, 0, depths.begin)) * shape.kernel[1] + y -
+                      window_start(shape, 1, rows.begin)) *
+                     shape.kernel[2];
+      }
+      result.push_back(row);
     }
-  }
+  return result;
 }
 
 template <class T>
 void grad_of_taps(const PoolShape& shape, const PoolKernels<T>& kernels, const std::uint8_t* taps,
                   const T* grad_output, T* grad_input) {
   const TapPlaces places(shape);
-  if (has_pairs(shape))
+  if (has_pairs(shape)) {
+    const std::vector<PairRow> rows = pair_rows(shape);
     return places.for_each_plane(shape.planes(), [&](std::int64_t plane) {
-      spread_pairs(shape, kernels, taps + plane * shape.output_plane(),
-                   grad_output + plane * shape.output_plane(), grad_input + plane * shape.input_plane());
+      const std::int64_t first = plane * shape.output_plane();
+      T* const result = grad_input + plane * shape.input_plane();
+      for (const PairRow& row : rows)
+        if (row.window < 0)
+          std::fill_n(result + row.element, shape.input[2], T{0});
+        else
+          kernels.spread_pairs({taps + first + row.window, grad_output + first + row.window, shape.output[2],
+                                result + row.element, shape.input[2], static_cast<PoolIndex<T>>(row.number)});
     });
+  }
   places.for_each_plane(shape.planes(), [&](std::int64_t plane) {
     const T* const values = grad_output + plane * shape.output_plane();
     T* const result = grad_input + plane * shape.input_plane();

@@ -26,6 +26,8 @@ void spread_pairs(const PoolPairs<T>& p) {
   };
   std::int64_t i = 0;
   for (; i < p.count; i += lanes) {
+    // The last windows go with some that are done already.
+    if (i + lanes > p.count && p.count >= lanes) i = p.count - lanes;
     Flags taps;
     Reg values;
     if (i + lanes <= p.count) {
