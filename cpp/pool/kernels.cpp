@@ -2,11 +2,11 @@
 // pool/kernels.h.
 #include "pool/kernels.h"
 
+#include "pool/pair_row.h"
 #include "pool/plane_lanes.h"
 #include "pool/range.h"
 #include "pool/row.h"
 #include "pool/spread_row.h"
-#include "pool/pair_row.h"
 
 namespace convnative {
 namespace CONVNATIVE_ISA {
