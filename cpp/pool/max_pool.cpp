@@ -30,11 +30,11 @@ void forward(const PoolShape& shape, const T* input, T* output, Isa isa) {
 
 constexpr std::int64_t block_of_windows = 512;
 
-// Calls `body(row, where, y, begin, end)` for blocks of windows in a row, in ascending order of the output:
-// `where` holds the offsets of the maxima of windows [begin, end) of row `y`, counted over depths.
+// Calls `body(input_element, output_element)`, positions in the planes, for each window of a plane that has a
+// maximum, in ascending order of the output. For kernels of any size.
 template <class T, class Body>
-void for_each_block(const PoolShape& shape, const PoolColumns& columns,
-                    void (*argmax)(const PoolRow<T>&, PoolIndex<T>*), const T* plane, const Body& body) {
+void for_each_maximum(const PoolShape& shape, const PoolColumns& columns,
+                      void (*argmax)(const PoolRow<T>&, PoolIndex<T>*), const T* plane, const Body& body) {
   PoolIndex<T> where[block_of_windows];
   for (std::int64_t depth = 0; depth < shape.output[0]; ++depth)
     for (std::int64_t y = 0; y < shape.output[1]; ++y)
@@ -42,25 +42,13 @@ void for_each_block(const PoolShape& shape, const PoolColumns& columns,
         const std::int64_t end = std::min(begin + block_of_windows, shape.output[2]);
         const PoolRow<T> row = window_row(shape, columns, plane, depth, y, begin, end);
         argmax(row, where);
-        body(row, where, depth * shape.output[1] + y, begin, end);
+        for (std::int64_t x = begin; x < end; ++x) {
+          const std::int64_t offset = where[x - begin];
+          if (offset >= 0)
+            body(row.source - plane + window_start(shape, 2, x) + offset,
+                 (depth * shape.output[1] + y) * shape.output[2] + x);
+        }
       }
-}
-
-// Calls `body(input_element, output_element)`, positions in the planes, for each window of a plane that has a
-// maximum, in ascending order of the output.
-template <class T, class Body>
-void for_each_maximum(const PoolShape& shape, const PoolColumns& columns,
-                      void (*argmax)(const PoolRow<T>&, PoolIndex<T>*), const T* plane, const Body& body) {
-  for_each_block<T>(shape, columns, argmax, plane,
-                    [&](const PoolRow<T>& row, const PoolIndex<T>* where, std::int64_t y, std::int64_t begin,
-                        std::int64_t end) {
-                      for (std::int64_t x = begin; x < end; ++x) {
-                        const std::int64_t offset = where[x - begin];
-                        if (offset >= 0)
-                          body(row.source - plane + window_start(shape, 2, x) + offset,
-                               y * shape.output[2] + x);
-                      }
-                    });
 }
 
 // Calls `body(plane)` for every plane whose windows are searched.
