@@ -204,6 +204,16 @@ py::array take_indices(py::handle value, const char* argument, const Sizes& shap
   return indices;
 }
 
+py::array take_bytes(py::handle value, const char* argument, const Sizes& shape) {
+  require_plain_type(value, argument, "a numpy.ndarray of uint8");
+  const auto bytes = py::reinterpret_borrow<py::array>(value);
+  if (bytes.dtype().num() != py::dtype::of<std::uint8_t>().num())
+    reject_type(argument, "dtype uint8", "dtype " + py::str(bytes.dtype()).cast<std::string>());
+  if (shape_of(bytes) != shape)
+    reject_value(argument, "shape " + text(shape), "shape " + text(shape_of(bytes)));
+  return in_plain_memory(bytes, argument, bytes.dtype());
+}
+
 Sizes Batched::strip(const Sizes& sizes_with_batch) const {
   return batched ? sizes_with_batch : Sizes(sizes_with_batch.begin() + 1, sizes_with_batch.end());
 }

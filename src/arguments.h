@@ -48,6 +48,9 @@ std::optional<Input> take_optional(py::handle value, const char* argument, const
 // where one does not fit.
 py::array take_indices(py::handle value, const char* argument, const Sizes& shape);
 
+// A contiguous array of bytes of this shape; TypeError, ValueError.
+py::array take_bytes(py::handle value, const char* argument, const Sizes& shape);
+
 // An argument or result with or without the batch axis: `sizes` always has it, `batched` tells whether the
 // user's has.
 struct Batched {

@@ -59,20 +59,57 @@ py::tuple max_with_indices(py::handle axes, py::handle input, py::handle kernel_
   });
 }
 
+// (values, taps), or (values, None) for a kernel whose taps no byte can name.
+py::tuple max_with_taps(py::handle axes, py::handle input, py::handle kernel_size, py::handle stride,
+                        py::handle padding, py::handle dilation, py::handle ceil_mode) {
+  const PooledInput x(axes, input, kernel_size, stride, padding, dilation, ceil_mode);
+  const Sizes sizes = x.output_shape();
+  const py::array values = make_output(py::none(), x.input.dtype, sizes, {});
+  if (!max_pool_has_taps(x.shape))
+    return py::make_tuple(
+        filled(values, [&](void* data) { max_pool_forward(x.shape, x.input.dtype, x.input.data(), data); }),
+        py::none());
+  py::array_t<std::uint8_t> taps(sizes);
+  std::uint8_t* const numbers = taps.mutable_data();
+  return py::make_tuple(
+      filled(values,
+             [&](void* data) { max_pool_with_taps(x.shape, x.input.dtype, x.input.data(), data, numbers); }),
+      taps);
+}
+
+// Taps that max_with_taps gave, or nothing.
+std::optional<py::array> take_taps(py::handle value, const Sizes& shape) {
+  if (value.is_none()) return std::nullopt;
+  return take_bytes(value, "taps", shape);
+}
+
 py::array max_grad(py::handle axes, py::handle input, py::handle grad_output, py::handle kernel_size,
-                   py::handle stride, py::handle padding, py::handle dilation, py::handle ceil_mode) {
+                   py::handle stride, py::handle padding, py::handle dilation, py::handle ceil_mode,
+                   py::handle taps) {
   const PooledInput x(axes, input, kernel_size, stride, padding, dilation, ceil_mode);
   const Input g = take_array_like(grad_output, "grad_output", x.input, x.output_shape());
-  return filled(make_output(py::none(), x.input.dtype, x.input.shape, {}),
-                [&](void* data) { max_pool_grad(x.shape, x.input.dtype, x.input.data(), g.data(), data); });
+  const std::optional<py::array> kept = take_taps(taps, x.output_shape());
+  return filled(make_output(py::none(), x.input.dtype, x.input.shape, {}), [&](void* data) {
+    if (kept)
+      max_pool_grad_of_taps(x.shape, x.input.dtype, static_cast<const std::uint8_t*>(kept->data()), g.data(),
+                            data);
+    else
+      max_pool_grad(x.shape, x.input.dtype, x.input.data(), g.data(), data);
+  });
 }
 
 py::array max_pick(py::handle axes, py::handle input, py::handle values, py::handle kernel_size,
-                   py::handle stride, py::handle padding, py::handle dilation, py::handle ceil_mode) {
+                   py::handle stride, py::handle padding, py::handle dilation, py::handle ceil_mode,
+                   py::handle taps) {
   const PooledInput x(axes, input, kernel_size, stride, padding, dilation, ceil_mode);
   const Input picked = take_array_like(values, "values", x.input, x.input.shape);
+  const std::optional<py::array> kept = take_taps(taps, x.output_shape());
   return filled(make_output(py::none(), x.input.dtype, x.output_shape(), {}), [&](void* data) {
-    max_pool_pick(x.shape, x.input.dtype, x.input.data(), picked.data(), data);
+    if (kept)
+      max_pool_pick_of_taps(x.shape, x.input.dtype, static_cast<const std::uint8_t*>(kept->data()),
+                            picked.data(), data);
+    else
+      max_pool_pick(x.shape, x.input.dtype, x.input.data(), picked.data(), data);
   });
 }
 
@@ -138,10 +175,12 @@ void bind_pool(py::module_& module) {
              arg("padding"), arg("dilation"), arg("ceil_mode"), arg("out") = py::none());
   module.def("max_pool_with_indices", &max_with_indices, arg("axes"), arg("input"), arg("kernel_size"),
              arg("stride"), arg("padding"), arg("dilation"), arg("ceil_mode"), arg("out") = py::none());
+  module.def("max_pool_with_taps", &max_with_taps, arg("axes"), arg("input"), arg("kernel_size"),
+             arg("stride"), arg("padding"), arg("dilation"), arg("ceil_mode"));
   module.def("max_pool_grad", &max_grad, arg("axes"), arg("input"), arg("grad_output"), arg("kernel_size"),
-             arg("stride"), arg("padding"), arg("dilation"), arg("ceil_mode"));
+             arg("stride"), arg("padding"), arg("dilation"), arg("ceil_mode"), arg("taps") = py::none());
   module.def("max_pool_pick", &max_pick, arg("axes"), arg("input"), arg("values"), arg("kernel_size"),
-             arg("stride"), arg("padding"), arg("dilation"), arg("ceil_mode"));
+             arg("stride"), arg("padding"), arg("dilation"), arg("ceil_mode"), arg("taps") = py::none());
   module.def("avg_pool_forward", &avg_forward, arg("axes"), arg("input"), arg("kernel_size"), arg("stride"),
              arg("padding"), arg("ceil_mode"), arg("count_include_pad"), arg("divisor_override"),
              arg("out") = py::none(), arg("dilation") = 1);

@@ -707,7 +707,7 @@ def test_receptive_fields():
 EXPLAINED = {
     "direct": (lambda: cn.explain(F.max_pool2d, (2, 3, 48, 48), 2), "f32_max_pool_row_stride2"),
     "separable": (lambda: cn.explain(F.avg_pool2d, (2, 3, 80, 80), 5, 1), "f32_sum_pool_row_stride1"),
-    "argmax": (lambda: cn.explain(F.max_pool1d, (1, 32), 3, return_indices=True), "f32_argmax_pool_row"),
+    "argmax": (lambda: cn.explain(F.max_pool1d, (1, 32), 3, return_indices=True), "f32_taps_pool_row"),
     "spread": (
         lambda: cn.explain(F.avg_pool3d_grad_input, (1, 1, 4, 4, 4), (1, 1, 8, 8, 8), 2),
         "f32_sum_pool_row",
@@ -770,7 +770,7 @@ def test_explain_gives_shapes_and_bytes():
     assert cn.explain(F.fractional_max_pool2d, (3, 9, 9), 2, 5)["output_shape"] == (3, 5, 5)
     assert cn.explain(F.max_pool2d_grad_input, (3, 4, 4), (3, 8, 8), 2)["operation"] == "max_pool_grad"
     dilated = cn.explain(F.avg_pool1d_grad_input, (1, 1, 6), (1, 1, 8), 2, 1, dilation=2)
-    assert dilated["kernel"].startswith("f32_pool_spread_maxima")
+    assert dilated["kernel"].startswith("f32_pool_add_shares")
     assert cn.explain(F.global_avg_pool, (1, 3, 8, 8))["output_shape"] == (1, 3, 1, 1)
     assert cn.explain(F.lp_pool2d, (3, 8, 8), 2, 2, dtype=np.float64)["kernel"].startswith("f64_sum")
     with pytest.raises(TypeError, match=r"^dtype: "):

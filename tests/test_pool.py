@@ -5,12 +5,14 @@ from itertools import product
 
 import numpy as np
 import pytest
+from autograd import make_vjp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import reference
 from arrays import assert_exact, assert_same_bits, assert_within, covering, gamma, generator, small_integers
 from convnative import _core
+from convnative import functional as F
 
 # -- cases ------------------------------------------------------------------------------------
 
@@ -159,12 +161,60 @@ def check_max(x, kernel, stride, padding, dilation, ceil_mode, dtype):
     assert indices.dtype == np.int64
     np.testing.assert_array_equal(indices, positions)
     assert_exact(_core.max_pool_pick(axes, x, values.astype(dtype), *geometry), picked, dtype, context)
+    maxima, taps = _core.max_pool_with_taps(axes, x, *geometry)
+    assert_same_bits(maxima, expected, context)
+    if np.prod(kernel) > 255:
+        assert taps is None
+        return
+    assert taps.dtype == np.uint8
+    # What the taps were found in is of no more use.
+    blank = np.zeros_like(x)
+    assert_exact(_core.max_pool_grad(axes, blank, g.astype(dtype), *geometry, taps), grad, dtype, context)
+    assert_exact(
+        _core.max_pool_pick(axes, blank, values.astype(dtype), *geometry, taps), picked, dtype, context
+    )
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_max_of_distinct_values(family, dtype, isa):
     for shape, *geometry in FAMILIES[family]():
         check_max(shuffled(generator(shape, geometry), shape), *geometry, dtype)
+
+
+def test_taps_of_large_kernels(dtype, isa):
+    for kernel in ((15, 17), (16, 16)):
+        check_max(shuffled(generator(kernel), (1, 2, 19, 23)), kernel, (1, 2), (3, 2), (1, 1), False, dtype)
+
+
+@pytest.mark.parametrize(("kernel", "stride", "padding"), [(2, 2, 0), (3, 2, 1), (3, 1, 1)])
+def test_taps_that_lead_nowhere(kernel, stride, padding, dtype, isa):
+    """Whatever the bytes are: nothing beside the arrays is read or written, and what is finite stays so."""
+    rng = generator(kernel, stride, "taps")
+    x = np.zeros((2, 3, 9, 10), dtype)
+    geometry = kernel, stride, padding, 1, False
+    y = _core.max_pool_forward(2, x, *geometry)
+    for taps in (rng.integers(0, 256, y.shape, np.uint8), np.full(y.shape, 254, np.uint8)):
+        grad = _core.max_pool_grad(2, x, y + 1, *geometry, taps)
+        assert grad.sum() <= y.size
+        assert np.isfinite(grad).all()
+        assert _core.max_pool_pick(2, x, x + 1, *geometry, taps).max() <= 1
+
+
+@pytest.mark.parametrize(
+    "taps", [np.zeros((1, 2, 2)), np.zeros((1, 2, 2), np.int8), [[[0, 1], [2, 3]]], "0123"]
+)
+def test_taps_of_other_types(taps):
+    x = np.zeros((1, 4, 4))
+    with pytest.raises(TypeError, match=r"^taps: "):
+        _core.max_pool_grad(2, x, x[:, :2, :2], 2, 2, 0, 1, False, taps)
+
+
+def test_what_is_written_into_the_input_later_changes_no_gradient(dtype):
+    x = shuffled(generator("in place"), (2, 3, 8, 9)).astype(dtype)
+    backward, y = make_vjp(lambda x: F.max_pool2d(x, 3, 2, 1))(x)
+    expected = F.max_pool2d_grad_input(np.ones_like(y), x, 3, 2, 1)
+    x[...] = -x
+    assert_same_bits(backward(np.ones_like(y)), expected)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -462,12 +512,14 @@ def _calls(x, g):
         "max_pool_forward": lambda x=x, **_: _core.max_pool_forward(2, x, *geometry, True),
         "max_pool_grad": lambda x=x, g=g: _core.max_pool_grad(2, x, g, *geometry, True),
         "max_pool_pick": lambda x=x, **_: _core.max_pool_pick(2, x, x, *geometry, True),
+        "max_pool_with_taps": lambda x=x, **_: _core.max_pool_with_taps(2, x, *geometry, True)[1],
         "avg_pool_forward": lambda x=x, **_: _core.avg_pool_forward(2, x, *average),
     }
 
 
 @pytest.mark.parametrize(
-    "function", ["max_pool_forward", "max_pool_grad", "max_pool_pick", "avg_pool_forward"]
+    "function",
+    ["max_pool_forward", "max_pool_grad", "max_pool_pick", "max_pool_with_taps", "avg_pool_forward"],
 )
 def test_same_bits_for_any_layout_and_number_of_threads(function, dtype, isa, layouts):
     x = generator("pool layouts").standard_normal((3, 5, 20, 37)).astype(dtype)

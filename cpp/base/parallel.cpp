@@ -7,6 +7,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/aligned_buffer.h"
 #include "convnative/runtime.h"
 
 #ifdef _OPENMP
@@ -42,18 +43,28 @@ class ThreadLease {
   int granted_ = 1;
 };
 
+// Each thread begins with a share of its own, the same one in each call, so that what calls one after the other
+// read and write stays in its core's cache; who is done takes what is left of the others' shares.
 class TaskQueue {
  public:
-  TaskQueue(std::int64_t tasks, detail::TaskFunction function, void* context)
-      : tasks_(tasks), function_(function), context_(context) {}
+  TaskQueue(std::int64_t tasks, int threads, detail::TaskFunction function, void* context)
+      : shares_(std::min(threads, most_shares)), function_(function), context_(context) {
+    for (int share = 0; share < shares_; ++share) {
+      next_[share].task = share * (tasks / shares_) + std::min<std::int64_t>(share, tasks % shares_);
+      next_[share].end = next_[share].task + tasks / shares_ + (share < tasks % shares_ ? 1 : 0);
+    }
+  }
 
   // Takes tasks until none is left.
   void work(int thread) {
     const Place outer = place_;
     place_ = {this, thread == 0 ? interrupt_check.load() : nullptr, Clock::now() + interval};
-    for (std::int64_t task = next_++; task < tasks_ && !stopped_; task = next_++) {
-      function_(context_, task, thread);
-      ask();
+    for (int i = 0; i < shares_; ++i) {
+      Share& share = next_[(thread + i) % shares_];
+      for (std::int64_t task = share.task++; task < share.end && !stopped_; task = share.task++) {
+        function_(context_, task, thread);
+        ask();
+      }
     }
     place_ = outer;
   }
@@ -84,12 +95,18 @@ class TaskQueue {
     place_.next_check = Clock::now() + interval;
   }
 
-  static thread_local Place place_;
+  struct alignas(cache_line_bytes) Share {
+    std::atomic<std::int64_t> task{0};
+    std::int64_t end = 0;
+  };
 
-  const std::int64_t tasks_;
+  static thread_local Place place_;
+  static constexpr int most_shares = 16;  // further threads help with these
+
+  const int shares_;
   const detail::TaskFunction function_;
   void* const context_;
-  std::atomic<std::int64_t> next_{0};
+  Share next_[most_shares];
   std::atomic<bool> stopped_{false};
 };
 
@@ -135,8 +152,8 @@ void run_on_pool(TaskQueue& queue, int threads) {
 namespace detail {
 
 void run_tasks(std::int64_t tasks, int threads, TaskFunction function, void* context) {
-  TaskQueue queue(tasks, function, context);
   const ThreadLease lease(static_cast<int>(std::min<std::int64_t>(threads, tasks)));
+  TaskQueue queue(tasks, lease.granted(), function, context);
   if (lease.granted() == 1)
     queue.work(0);
   else

@@ -14,6 +14,7 @@
 #include "pool/adaptive_windows.h"
 #include "pool/kernels.h"
 #include "pool/lane_pool.h"
+#include "pool/tap_places.h"
 #include "pool/window_max.h"
 #include "pool/window_tables.h"
 
@@ -294,9 +295,21 @@ void max_forward(const PlaneShape& shape, const T* input, T* output, std::int64_
   const WindowTables tables = adaptive_tables(shape);
   if (prefers_lanes<T>(shape, kernels.lanes)) {
     const LanePool<T> pool = lane_pool(shape, tables, kernels);
-    if (pool.fits()) {
-      if (indices != nullptr) return pool.max_with_indices(input, output, indices);
-      return pool.max(input, output);
+    const Extents kernel = most_extents(tables);
+    if (pool.fits() && indices == nullptr) return pool.max(input, output);
+    if (pool.fits() && has_byte_taps(kernel)) {
+      const TapPlaces places(shape, tables);
+      return for_each_part_of_taps(shape.planes(), shape.output_plane(),
+                                   [&](std::int64_t plane, std::int64_t planes, std::uint8_t* taps) {
+                                     PlaneShape part = shape;
+                                     part.batch = 1;
+                                     part.channels = planes;
+                                     lane_pool(part, tables, kernels)
+                                         .max_with_taps(tap_numbers(kernel),
+                                                        input + plane * shape.input_plane(),
+                                                        output + plane * shape.output_plane(), taps);
+                                     places.indices(planes, taps, indices + plane * shape.output_plane());
+                                   });
     }
   }
   if (shape.output_plane() == 1) return global_max(shape, input, output, indices, isa);

@@ -5,12 +5,12 @@
 #include "convnative/pool.h"
 #include "pool/adaptive_windows.h"
 #include "pool/kernels.h"
-#include "pool/lane_max_grad.h"
 #include "pool/lane_pool.h"
 #include "pool/planes.h"
 #include "pool/power.h"
 #include "pool/reduce.h"
 #include "pool/spread.h"
+#include "pool/tap_places.h"
 #include "pool/window_max.h"
 
 namespace convnative {
@@ -58,13 +58,22 @@ PoolExplanation explain_spread(const PoolShape& shape, const PoolKernels<T>& ker
           0};
 }
 
+template <class Shape>
+std::int64_t buffered_taps(const Shape& shape) {
+  return shape.output_plane() == 0
+             ? 0
+             : std::min(shape.planes(), most_buffered_taps / shape.output_plane()) * shape.output_plane();
+}
+
 template <class T>
 PoolExplanation explain_argmax(const PoolShape& shape, const PoolKernels<T>& kernels, const char* reason) {
+  const int threads = threads_for(elements_under_windows(shape), pool_elements_per_thread);
+  if (finds_taps(shape))
+    return {"argmax", for_stride(kernels.taps, shape.stride[2]).name, reason, threads, buffered_taps(shape),
+            0};
   if (!has_narrow_offsets<T>(shape))
     return reference(shape, "offsets in a plane exceed the kernels' indices");
-  return {"argmax", for_stride(kernels.argmax, shape.stride[2]).name,
-          reason,   threads_for(elements_under_windows(shape), pool_elements_per_thread),
-          0,        0};
+  return {"argmax", for_stride(kernels.argmax, shape.stride[2]).name, reason, threads, 0, 0};
 }
 
 template <class Pool>
@@ -97,20 +106,22 @@ PoolExplanation explain(PoolOperation operation, const PoolShape& shape, Isa isa
       }
       return touching(explain_reduction(PoolReduction<T>(shape, kernels.max)), input + output);
     case PoolOperation::max_with_indices:
-      if (has_narrow_offsets<T>(shape) && indices_prefer_lanes(shape, lanes)) {
+    case PoolOperation::max_grad: {
+      const bool grad = operation == PoolOperation::max_grad;
+      const std::int64_t bytes = grad ? 2 * input + output : input + output + indices;
+      if (finds_taps(shape) && max_or_sum_prefers_lanes(shape, lanes)) {
         const LanePool<T> pool = lane_pool(shape, kernels, false);
-        if (pool.fits()) return touching(explain_lanes(pool, argmax_name), input + output + indices);
+        if (pool.fits()) {
+          PoolExplanation explanation = explain_lanes(pool, argmax_name);
+          explanation.workspace_bytes += buffered_taps(shape);
+          return touching(explanation, bytes);
+        }
       }
-      return touching(explain_argmax(shape, kernels, "the positions of the maxima are asked for"),
-                      input + output + indices);
-    case PoolOperation::max_grad:
-      if (has_narrow_offsets<T>(shape) && max_grad_prefers_lanes<T>(shape, lanes)) {
-        const LaneMaxGrad<T> pool(shape, kernels.planes, lanes);
-        if (pool.fits()) return touching(explain_lanes(pool, argmax_name), 2 * input + output);
-      }
-      return touching(
-          explain_argmax(shape, kernels, "the positions of the maxima are found again, none are kept"),
-          2 * input + output);
+      return touching(explain_argmax(shape, kernels,
+                                     grad ? "the positions of the maxima are found again, none are kept"
+                                          : "the positions of the maxima are asked for"),
+                      bytes);
+    }
     case PoolOperation::avg_forward:
       if (max_or_sum_prefers_lanes(shape, lanes)) {
         const LanePool<T> pool = lane_pool(shape, kernels, PoolReduction<T>(shape, kernels.sum).separable());
@@ -158,12 +169,14 @@ PoolExplanation explain(PlanePoolOperation operation, const PlaneShape& shape, I
         "one window for each plane, summed in float64", false);
   if (operation != PlanePoolOperation::max_unpool_forward && shape.output_size() > 0 &&
       prefers_lanes<T>(shape, kernels.lanes)) {
-    const LanePool<T> pool = lane_pool(shape, adaptive_tables(shape), kernels);
-    if (pool.fits()) {
-      const bool with_indices = operation == PlanePoolOperation::adaptive_max_with_indices;
+    const WindowTables tables = adaptive_tables(shape);
+    const LanePool<T> pool = lane_pool(shape, tables, kernels);
+    const bool with_indices = operation == PlanePoolOperation::adaptive_max_with_indices;
+    if (pool.fits() && (!with_indices || has_byte_taps(most_extents(tables)))) {
       PoolExplanation explanation = explain_lanes(pool, averages       ? kernels.planes.mean_name
                                                         : with_indices ? kernels.planes.argmax_name
                                                                        : kernels.planes.max_name);
+      if (with_indices) explanation.workspace_bytes += buffered_taps(shape);
       explanation.bytes_touched = explain_windows<T>(shape, elements, "", "", with_indices).bytes_touched;
       return explanation;
     }

@@ -2,6 +2,7 @@
 // pool/kernels.h.
 #include "pool/kernels.h"
 
+#include "pool/pair_row.h"
 #include "pool/plane_lanes.h"
 #include "pool/range.h"
 #include "pool/row.h"
@@ -30,7 +31,6 @@ namespace {
    {argmax_lanes<T, false>, argmax_lanes<T, true>}, \
    sum_lanes<T>,                                    \
    mean_lanes<T>,                                   \
-   spread_lanes<T>,                                 \
    share_lanes<T>,                                  \
    sum_share_lanes<T>,                              \
    repeat_lanes<T>,                                 \
@@ -42,6 +42,7 @@ namespace {
    CONVNATIVE_POOL_FAMILY(T, type, "max", MaxReduction),       \
    CONVNATIVE_POOL_FAMILY(T, type, "sum", SumReduction),       \
    CONVNATIVE_POOL_FAMILY(T, type, "argmax", ArgmaxReduction), \
+   CONVNATIVE_POOL_FAMILY(T, type, "taps", TapsReduction),     \
    type "_pool_divide_" CONVNATIVE_ISA_NAME,                   \
    divide_row<T>,                                              \
    type "_sum_range_" CONVNATIVE_ISA_NAME,                     \
@@ -52,8 +53,9 @@ namespace {
    sum_rows<T>,                                                \
    type "_max_range_" CONVNATIVE_ISA_NAME,                     \
    max_range<T>,                                               \
-   type "_pool_spread_maxima_" CONVNATIVE_ISA_NAME,            \
-   spread_maxima<T>,                                           \
+   type "_pool_add_shares_" CONVNATIVE_ISA_NAME,               \
+   add_shares<T>,                                              \
+   spread_pairs<T>,                                            \
    interleave<T>,                                              \
    CONVNATIVE_POOL_LANES(T, type)}
 

@@ -12,8 +12,10 @@
 //   max     result[column - begin] = the maximum; NaN where there is one, the first of equal elements, else
 //           -infinity
 //   sum     result[column - begin] = the sum, one chain of additions in the order above that starts from +0
-//   argmax  result[column - begin] = where the last NaN, else the first maximum is, as an offset from
-//           d = r = s = 0; -1 for an empty window. Every offset must fit PoolIndex<T>.
+//   argmax  result[column - begin] = the number (TapNumbers) of the tap of the last NaN, else of the first
+//           maximum; -1 for an empty window. Every number must fit PoolIndex<T>.
+//   taps    the same for numbers up to most_taps, as bytes, 255 for an empty window; `values`, unless they are
+//           null, get the maxima
 //
 // * Only elements of the rows are read, no alignment is required, `pad` may be negative.
 // * A row of the table serves one stride, `stride`, or every stride where that is 0.
@@ -21,9 +23,11 @@
 //
 // `divide` sets result[i] = source[i] / (row * divisors.columns[begin + i]); the two may be the same array.
 //
-// `spread_maxima` gives the values of a row of windows to one row of elements: for s from the last tap to the
-// first, row[start + i * stride + s * dilation] += values[i] for those i < count whose where[i] is
-// offset + s * dilation. Columns outside [0, width) are left alone. It serves strides 1 and 2.
+// `add_shares` does row[start + i * stride] += shares[i] for those i < count for which that lies in [0, width). It
+// serves strides 1 and 2.
+//
+// `spread_pairs` gives the values of a row of windows of stride 2 without padding to one row of elements:
+// row[2 i + s] = values[i] where taps[i] is number + s, s being 0 or 1, and 0 elsewhere in [0, width).
 //
 // `interleave` sets result[2 i] = even[i] and result[2 i + 1] = odd[i] for i < count.
 //
@@ -44,13 +48,10 @@
 //             is a NaN; true promises nothing.
 //   store     the inverse, for lanes below `planes`
 //   max       the maximum of every window, as above; `max[0]` where there is no NaN
-//   argmax    the same, and where: offsets from the window's first point with the steps of LaneWindows
-//             (`where_depth_step` for depths), -1 for an empty window; positions in the plane where `positions`
+//   argmax    the same, and where: the number of the tap, -1 for an empty window
 //   sum       the sum, as above, over row_divisors[y] * column_divisors[x] unless they are null
 //   mean      sums in float64, of each column of the window over depths and rows and then of those, over their
 //             number
-//   spread    block[point under a window whose `where` names it] += the window's value, windows in ascending
-//             order
 //   share     shares[(y * columns + x) * lanes + l] = the same quotient of float64
 //   sum_shares  sums of shares in the order of `mean`
 //   repeat    row[point * lanes + l] = values[i * lanes + l] for the points of runs[i]
@@ -64,10 +65,18 @@
 
 namespace convnative {
 
-// What lies under a window along an axis: points, or rows.
+// What lies under a window along an axis: points, or rows. The taps before the first lie in the padding.
 struct LaneSpan {
   std::int64_t first, count;
+  std::int64_t taps_before = 0;
 };
+
+// The number of tap s of row r at depth d: first + d * depth + r * row + s * column.
+struct TapNumbers {
+  std::int64_t first = 0;
+  std::ptrdiff_t depth = 0, row = 0, column = 0;
+};
+inline constexpr int most_taps = 255;
 
 // How the windows lie along the columns. The windows of columns in [full_begin, full_end) hold no padding.
 struct PoolColumns {
@@ -85,6 +94,7 @@ struct PoolRow {
   std::int64_t rows;
   std::ptrdiff_t row_step;
   std::int64_t begin, end;
+  TapNumbers numbers = {};
 };
 
 // What sums are divided by: rows[y] * columns[column] for the windows of row `y`. `columns` has room for a vector
@@ -111,6 +121,8 @@ struct PoolRows {
   std::int64_t begin, end;
   std::ptrdiff_t result_step;
   PoolDivisors<T> divisors = {};
+  TapNumbers numbers = {};
+  T* values = nullptr;  // of the maxima, as the results lie
 };
 
 template <class T>
@@ -135,14 +147,21 @@ template <class T>
 using PoolIndex = typename PoolIndexOf<T>::Type;
 
 template <class T>
-struct PoolMaxima {
-  const PoolIndex<T>* where;
+struct PoolShares {
+  const T* shares;
+  std::int64_t count;
+  T* row;
+  std::int64_t width, start, stride;
+};
+
+template <class T>
+struct PoolPairs {
+  const std::uint8_t* taps;
   const T* values;
   std::int64_t count;
   T* row;
-  std::int64_t width, start;
-  std::int64_t kernel, stride, dilation;
-  std::int64_t offset;
+  std::int64_t width;
+  PoolIndex<T> number;
 };
 
 template <class T>
@@ -154,9 +173,7 @@ struct LaneWindows {
   std::int64_t width;      // points in a row of the block
   std::int64_t depths;
   std::ptrdiff_t depth_step, row_step, column_step;
-  std::ptrdiff_t where_depth_step = 0;
-  bool positions = false;
-  std::int64_t origin = 0;  // the position in the plane of the block's first point
+  TapNumbers numbers = {};
   const T* row_divisors = nullptr;
   const T* column_divisors = nullptr;
 
@@ -179,7 +196,6 @@ struct PoolLanes {
   void (*argmax[2])(const LaneWindows<T>&, const T* block, T* result, PoolIndex<T>* where);
   void (*sum)(const LaneWindows<T>&, const T* block, T* result);
   void (*mean)(const LaneWindows<T>&, const T* block, T* result);
-  void (*spread)(const LaneWindows<T>&, const PoolIndex<T>* where, const T* values, T* block);
   void (*share)(const T* block, std::int64_t rows, std::int64_t columns, const double* row_divisors,
                 const double* column_divisors, double* shares);
   void (*sum_shares)(const LaneWindows<double>&, const double* shares, T* result);
@@ -206,6 +222,7 @@ struct PoolKernels {
   PoolKernel<T, T> max[pool_strides];
   PoolKernel<T, T> sum[pool_strides];
   PoolKernel<T, PoolIndex<T>> argmax[pool_strides];
+  PoolKernel<T, std::uint8_t> taps[pool_strides];
   const char* divide_name;
   void (*divide)(const PoolDivide<T>&);
   const char* sum_range_name;
@@ -217,8 +234,9 @@ struct PoolKernels {
                    std::ptrdiff_t row_step, std::int64_t count, double* sums);
   const char* max_range_name;
   T (*max_range)(const T* source, std::int64_t count);
-  const char* spread_maxima_name;
-  void (*spread_maxima)(const PoolMaxima<T>&);
+  const char* add_shares_name;
+  void (*add_shares)(const PoolShares<T>&);
+  void (*spread_pairs)(const PoolPairs<T>&);
   void (*interleave)(const T* even, const T* odd, std::int64_t count, T* result);
   PoolLanes<T> planes;
 };

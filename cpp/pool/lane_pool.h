@@ -44,24 +44,10 @@ inline bool max_or_sum_prefers_lanes(const PoolShape& shape, int lanes) {
   return shape.input[2] <= (shape.kernel[2] > shape.stride[2] ? 64 : 40);
 }
 
-// Positions of maxima are found one window at a time otherwise.
-inline bool indices_prefer_lanes(const PoolShape& shape, int lanes) {
-  return fills_lanes(shape.planes(), lanes);
-}
-
-template <class T>
-bool grad_prefers_lanes(const PoolShape& shape, int lanes, bool overlapping) {
-  if (!fills_lanes(shape.planes(), lanes)) return false;
-  if (shape.stride[2] > 2 || shape.dilation[2] > 1) return true;
-  return shape.input[2] * static_cast<std::int64_t>(sizeof(T)) <= (overlapping ? 512 : 256);
-}
-template <class T>
-bool max_grad_prefers_lanes(const PoolShape& shape, int lanes) {
-  return grad_prefers_lanes<T>(shape, lanes, shape.kernel[2] > shape.stride[2]);
-}
 template <class T>
 bool sum_grad_prefers_lanes(const PoolShape& shape, int lanes) {
-  return !has_dilation(shape) && grad_prefers_lanes<T>(shape, lanes, true);
+  if (has_dilation(shape) || !fills_lanes(shape.planes(), lanes)) return false;
+  return shape.stride[2] > 2 || shape.input[2] * static_cast<std::int64_t>(sizeof(T)) <= 512;
 }
 
 // Adaptive pools, whose windows differ: unless whole planes are too large to stay in cache.
@@ -122,7 +108,7 @@ inline LaneAxes lane_axes(const PoolShape& shape) {
   for (std::size_t axis = 0; axis < max_axes; ++axis)
     axes[axis] = LaneAxis(shape.output[axis], shape.dilation[axis], [&](std::int64_t window) {
       const Span span = elements_of_window(shape, axis, window);
-      return LaneSpan{span.begin, span.count};
+      return LaneSpan{span.begin, span.count, span.taps_before};
     });
   return axes;
 }
@@ -184,24 +170,25 @@ class LanePool {
     });
   }
 
-  void max_with_indices(const T* input, T* output, std::int64_t* indices) const {
+  // `output` may be null.
+  void max_with_taps(const TapNumbers& numbers, const T* input, T* output, std::uint8_t* taps) const {
     for_each_unit([&](const Unit& unit, T* buffer) {
       const bool nan = load(input, unit, buffer);
       LaneWindows<T> windows = windows_of(unit);
-      windows.positions = true;
-      windows.origin = (unit.depths.first * input_[1] + unit.rows.first) * input_[2];
+      windows.numbers = numbers;
+      windows.numbers.first = unit.depths.taps_before * numbers.depth;
       T* const result = buffer + elements(block_points() + staged_points());
       T* const second = result + elements(result_points());
-      auto* const where = reinterpret_cast<PoolIndex<T>*>(second);
-      kernels_.argmax[nan](windows, buffer, result, where);
-      store(result, unit, output);
-      // Back into planes as a vector's bits, then made wider.
+      kernels_.argmax[nan](windows, buffer, result, reinterpret_cast<PoolIndex<T>*>(second));
+      if (output != nullptr) store(result, unit, output);
+      // Back into planes as a vector's bits, then made narrower.
       const std::int64_t count = unit.result_rows() * output_[2];
       kernels_.store(second, count, result, count, unit.planes);
       const auto* from = reinterpret_cast<const PoolIndex<T>*>(result);
       for (std::int64_t l = 0; l < unit.planes; ++l)
-        std::copy_n(from + l * count, count,
-                    indices + (unit.plane + l) * output_plane() + first_result(unit));
+        std::transform(from + l * count, from + (l + 1) * count,
+                       taps + (unit.plane + l) * output_plane() + first_result(unit),
+                       [](PoolIndex<T> number) { return static_cast<std::uint8_t>(number); });
     });
   }
 
@@ -283,6 +270,7 @@ class LanePool {
         unit.end = std::min(unit.begin + strip_, output_[1]);
         unit.depths = axes_[0].reach(unit.depth, unit.depth + 1);
         unit.depths.count = axes_[0][unit.depth].count;
+        unit.depths.taps_before = axes_[0][unit.depth].taps_before;
         unit.rows = axes_[1].reach(unit.begin, unit.end);
         body(unit, buffer);
       }
@@ -320,7 +308,6 @@ class LanePool {
     windows.depth_step = unit.rows.count * input_[2];
     windows.row_step = axes_[1].step * input_[2];
     windows.column_step = axes_[2].step;
-    windows.where_depth_step = axes_[0].step * input_[1] * input_[2];
     return windows;
   }
 

@@ -9,6 +9,7 @@
 #include "simd/strided.h"
 #include "simd/transpose.h"
 #include "simd/vec.h"
+#include "simd/widen.h"
 
 namespace convnative {
 namespace CONVNATIVE_ISA {
@@ -70,7 +71,7 @@ void store_lanes(const T* block, std::int64_t count, T* result, std::ptrdiff_t p
   }
 }
 
-// Reductions have `start(bool empty)` and `add(x, offset)`.
+// Reductions have `start(bool empty)` and `add(x, number)`, the number of the tap.
 
 template <class T, bool Nan>
 struct LaneMax {
@@ -95,10 +96,10 @@ struct LaneArgmax {
     best = V::broadcast(-__builtin_inff());
     where = Flags{} - static_cast<LaneNumber<T>>(empty ? 1 : 0);
   }
-  CONVNATIVE_INLINE void add(Reg x, std::ptrdiff_t offset) {
+  CONVNATIVE_INLINE void add(Reg x, std::ptrdiff_t number) {
     const Flags rises = Nan ? (x > best) | (x != x) : x > best;
     best = rises ? x : best;
-    where = rises ? Flags{} + static_cast<LaneNumber<T>>(offset) : where;
+    where = rises ? Flags{} + static_cast<LaneNumber<T>>(number) : where;
   }
 };
 
@@ -125,11 +126,11 @@ CONVNATIVE_INLINE void reduce_lanes(const LaneWindows<T>& windows, const LaneSpa
   for (std::int64_t d = 0; d < windows.depths; ++d)
     for (std::int64_t r = 0; r < rows.count; ++r) {
       std::ptrdiff_t at = d * windows.depth_step + r * windows.row_step;
-      std::ptrdiff_t offset = d * windows.where_depth_step + r * windows.row_step;
+      std::ptrdiff_t number = d * windows.numbers.depth + r * windows.numbers.row;
       for (std::int64_t s = 0; s < taps; ++s) {
-        for (int c = 0; c < Columns; ++c) results[c].add(V::load(starts[c] + at * V::lanes), offset);
+        for (int c = 0; c < Columns; ++c) results[c].add(V::load(starts[c] + at * V::lanes), number);
         at += windows.column_step;
-        offset += windows.column_step;
+        number += windows.numbers.column;
       }
     }
 }
@@ -195,10 +196,9 @@ void argmax_lanes(const LaneWindows<T>& windows, const T* block, T* result, Pool
       [&](std::int64_t y, std::int64_t x, const LaneArgmax<T, Nan>& maximum) __attribute__((always_inline)) {
         Vec<T>::store(result, maximum.best);
         Flags at = maximum.where;
-        if (windows.positions) {
-          const std::int64_t first = windows.origin + windows.start(windows.rows[y], windows.columns[x]);
-          at = at < 0 ? at : at + static_cast<LaneNumber<T>>(first);
-        }
+        const std::int64_t first = windows.numbers.first + windows.rows[y].taps_before * windows.numbers.row +
+                                   windows.columns[x].taps_before * windows.numbers.column;
+        at = at < 0 ? at : at + static_cast<LaneNumber<T>>(first);
         __builtin_memcpy(where, &at, sizeof at);
         result += Vec<T>::lanes;
         where += Vec<T>::lanes;
@@ -262,9 +262,7 @@ struct LaneDoubles {
     return result;
   }
   CONVNATIVE_INLINE void add(const T* x) {
-    for (int i = 0; i < parts; ++i)
-      part[i] = part[i] +
-                __builtin_convertvector(*reinterpret_cast<const Part*>(x + i * D::lanes), typename D::Reg);
+    for (int i = 0; i < parts; ++i) part[i] = part[i] + widen(x + i * D::lanes);
   }
   CONVNATIVE_INLINE void add_doubles(const double* x) {
     for (int i = 0; i < parts; ++i) part[i] = part[i] + D::load(x + i * D::lanes);
@@ -348,90 +346,6 @@ void repeat_lanes(const T* values, const LaneSpan* runs, std::int64_t count, T* 
     const typename V::Reg value = V::load(values + i * V::lanes);
     for (std::int64_t point = runs[i].first; point < runs[i].first + runs[i].count; ++point)
       V::store(row + point * V::lanes, value);
-  }
-}
-
-// `Columns` windows next to each other, of the same number of taps, `Stride` apart: what they add to a row of the
-// block stays in registers. Taps go from the last to the first, so that a point meets its windows in ascending
-// order. `Taps` or `Stride` 0: any.
-template <int Columns, int Taps, int Stride, class T>
-CONVNATIVE_INLINE void spread_lane_windows(const LaneWindows<T>& windows, const LaneSpan& rows,
-                                           const LaneSpan* columns, const PoolIndex<T>* where,
-                                           const T* values, T* block) {
-  using V = Vec<T>;
-  using Reg = typename V::Reg;
-  using Flags = LaneFlags<T>;
-  Flags at[Columns];
-  Reg value[Columns];
-  for (int c = 0; c < Columns; ++c) {
-    __builtin_memcpy(&at[c], where + c * V::lanes, sizeof at[c]);
-    value[c] = V::load(values + c * V::lanes);
-  }
-  const std::int64_t taps = Taps > 0 ? Taps : columns[0].count;
-  for (std::int64_t d = 0; d < windows.depths; ++d)
-    for (std::int64_t r = 0; r < rows.count; ++r) {
-      const std::ptrdiff_t row = d * windows.depth_step + r * windows.row_step;
-      const std::ptrdiff_t offset = d * windows.where_depth_step + r * windows.row_step;
-      if constexpr (Taps > 0 && Stride > 0) {
-        constexpr int points = (Columns - 1) * Stride + Taps;
-        T* const start = block + (windows.start(rows, columns[0]) + row) * V::lanes;
-        Reg sums[points];
-        for (int i = 0; i < points; ++i) sums[i] = V::load(start + i * V::lanes);
-        for (int s = Taps - 1; s >= 0; --s) {
-          const Flags tap = Flags{} + static_cast<LaneNumber<T>>(offset + s);
-          for (int c = 0; c < Columns; ++c) {
-            Reg& sum = sums[c * Stride + s];
-            sum = at[c] == tap ? sum + value[c] : sum;
-          }
-        }
-        for (int i = 0; i < points; ++i) V::store(start + i * V::lanes, sums[i]);
-      } else {
-        for (std::int64_t s = taps - 1; s >= 0; --s) {
-          const std::ptrdiff_t step = s * windows.column_step;
-          const Flags tap = Flags{} + static_cast<LaneNumber<T>>(offset + step);
-          for (int c = 0; c < Columns; ++c) {
-            T* const point = block + (windows.start(rows, columns[c]) + row + step) * V::lanes;
-            const Reg sum = V::load(point);
-            V::store(point, at[c] == tap ? sum + value[c] : sum);
-          }
-        }
-      }
-    }
-}
-
-template <class T>
-void spread_lanes(const LaneWindows<T>& given, const PoolIndex<T>* where, const T* values, T* block) {
-  const LaneWindows<T> windows = given;  // which no store can change
-  constexpr int group = 4;
-  for (std::int64_t y = 0; y < windows.row_count; ++y) {
-    const LaneSpan& rows = windows.rows[y];
-    for (std::int64_t x = 0; x < windows.column_count;) {
-      const LaneSpan* const columns = windows.columns + x;
-      int count = 1;
-      if (x + group <= windows.column_count && are_alike(columns)) {
-        count = group;
-        const std::int64_t taps = columns[0].count, stride = columns[1].first - columns[0].first;
-        const bool even = windows.column_step == 1 && columns[2].first - columns[1].first == stride &&
-                          columns[3].first - columns[2].first == stride;
-        if (even && taps == 2 && stride == 2)
-          spread_lane_windows<group, 2, 2>(windows, rows, columns, where, values, block);
-        else if (even && taps == 3 && stride == 1)
-          spread_lane_windows<group, 3, 1>(windows, rows, columns, where, values, block);
-        else if (even && taps == 3 && stride == 2)
-          spread_lane_windows<group, 3, 2>(windows, rows, columns, where, values, block);
-        else if (even && taps == 3 && stride == 3)
-          spread_lane_windows<group, 3, 3>(windows, rows, columns, where, values, block);
-        else if (even && taps == 5 && stride == 1)
-          spread_lane_windows<group, 5, 1>(windows, rows, columns, where, values, block);
-        else
-          spread_lane_windows<group, 0, 0>(windows, rows, columns, where, values, block);
-      } else {
-        spread_lane_windows<1, 0, 0>(windows, rows, columns, where, values, block);
-      }
-      x += count;
-      where += count * Vec<T>::lanes;
-      values += count * Vec<T>::lanes;
-    }
   }
 }
 

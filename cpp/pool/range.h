@@ -4,6 +4,7 @@
 #include "simd/strided.h"
 #include "simd/transpose.h"
 #include "simd/vec.h"
+#include "simd/widen.h"
 
 namespace convnative {
 namespace CONVNATIVE_ISA {
@@ -29,19 +30,17 @@ template <class T>
 void mean_planes(const T* source, std::int64_t planes, std::int64_t count, T* result) {
   using D = Vec<double>;
   constexpr int chains = 16, parts = chains / D::lanes;
-  typedef T Part __attribute__((vector_size(sizeof(T) * D::lanes), aligned(alignof(T)), may_alias));
   const auto elements = static_cast<double>(count);
   const std::int64_t whole = count / chains * chains;
   for (std::int64_t first = 0; first < planes; first += D::lanes) {
     const std::int64_t left = planes - first < D::lanes ? planes - first : D::lanes;
-    D::Reg sums[D::lanes] = {};
+    D::Reg sums[D::lanes];
+    for (int p = 0; p < D::lanes; ++p) sums[p] = D::zero();
     for (std::int64_t p = 0; p < left; ++p) {
       const T* const plane = source + (first + p) * count;
       D::Reg part[parts] = {};
       const auto add = [&part](const T* x) __attribute__((always_inline)) {
-        for (int i = 0; i < parts; ++i)
-          part[i] =
-              part[i] + __builtin_convertvector(*reinterpret_cast<const Part*>(x + i * D::lanes), D::Reg);
+        for (int i = 0; i < parts; ++i) part[i] = part[i] + widen(x + i * D::lanes);
       };
       for (std::int64_t i = 0; i < whole; i += chains) add(plane + i);
       if (whole < count) {

@@ -17,8 +17,8 @@ namespace convnative {
 namespace CONVNATIVE_ISA {
 namespace {
 
-// A reduction has: `neutral()`; `start(bool full)`; `add(x, offset)` for a tap that every lane has; `add(x,
-// begin, end, offset)` for one that lanes [begin, end) have, the others holding the neutral element;
+// A reduction has: `neutral()`; `start(full, number)`, that of the first tap; `add(x, number)` for a tap that every lane has; `add(x,
+// begin, end, number)` for one that lanes [begin, end) have, the others holding the neutral element;
 // `store(result, count)`; `undecided(count)`, whether one of the first lanes needs to know which of its taps
 // were neutral elements.
 
@@ -30,7 +30,7 @@ struct MaxReduction {
   Reg best;
 
   static CONVNATIVE_INLINE Reg neutral() { return V::broadcast(-__builtin_inff()); }
-  CONVNATIVE_INLINE void start(bool) { best = neutral(); }
+  CONVNATIVE_INLINE void start(bool, std::ptrdiff_t) { best = neutral(); }
   static CONVNATIVE_INLINE bool undecided(std::int64_t) { return false; }
   CONVNATIVE_INLINE void add(Reg x, std::ptrdiff_t) { best = V::max(best, x); }
   CONVNATIVE_INLINE void add(Reg x, std::int64_t, std::int64_t, std::ptrdiff_t) { best = V::max(best, x); }
@@ -48,7 +48,7 @@ struct SumReduction {
   Reg sum;
 
   static CONVNATIVE_INLINE Reg neutral() { return V::zero(); }
-  CONVNATIVE_INLINE void start(bool) { sum = V::zero(); }
+  CONVNATIVE_INLINE void start(bool, std::ptrdiff_t) { sum = V::zero(); }
   static CONVNATIVE_INLINE bool undecided(std::int64_t) { return false; }
   // A chain that starts from +0 is never -0, so that the neutral +0 changes no bit.
   CONVNATIVE_INLINE void add(Reg x, std::ptrdiff_t) { sum = sum + x; }
@@ -59,25 +59,25 @@ struct SumReduction {
   }
 };
 
-template <class T>
+template <class T, class Number = PoolIndex<T>>
 struct ArgmaxReduction {
   using V = Vec<T>;
   using Reg = typename V::Reg;
   using Flags = LaneFlags<T>;
-  using Result = PoolIndex<T>;
+  using Result = Number;
   Reg best;
   Flags where;
 
   static CONVNATIVE_INLINE Reg neutral() { return V::broadcast(-__builtin_inff()); }
   // A full window that never rises above -infinity has its maximum at its first tap; others wait for theirs.
-  CONVNATIVE_INLINE void start(bool full) {
+  CONVNATIVE_INLINE void start(bool full, std::ptrdiff_t first) {
     best = neutral();
-    where = Flags{} + static_cast<LaneNumber<T>>(full ? 0 : -1);
+    where = Flags{} + static_cast<LaneNumber<T>>(full ? first : -1);
   }
-  CONVNATIVE_INLINE void add(Reg x, std::ptrdiff_t offset) { take(rises(x), x, offset); }
-  CONVNATIVE_INLINE void add(Reg x, std::int64_t begin, std::int64_t end, std::ptrdiff_t offset) {
+  CONVNATIVE_INLINE void add(Reg x, std::ptrdiff_t number) { take(rises(x), x, number); }
+  CONVNATIVE_INLINE void add(Reg x, std::int64_t begin, std::int64_t end, std::ptrdiff_t number) {
     const Flags none_yet = where < Flags{};
-    take((rises(x) | none_yet) & lane_flags<T>(begin, end), x, offset);
+    take((rises(x) | none_yet) & lane_flags<T>(begin, end), x, number);
   }
   // Nothing above -infinity: it may be an element's or that of the padding.
   CONVNATIVE_INLINE bool undecided(std::int64_t count) const {
@@ -85,7 +85,12 @@ struct ArgmaxReduction {
     for (int lane = 0; lane < V::lanes; ++lane) any |= lane < count && where[lane] < 0;
     return any;
   }
-  CONVNATIVE_INLINE void store(Result* result) const { __builtin_memcpy(result, &where, sizeof where); }
+  CONVNATIVE_INLINE void store(Result* result) const {
+    if constexpr (sizeof(Number) == 1)
+      LaneBytes<T>::store(result, where);
+    else
+      __builtin_memcpy(result, &where, sizeof where);
+  }
   CONVNATIVE_INLINE void store(Result* result, std::int64_t count) const {
     for (int lane = 0; lane < V::lanes; ++lane)
       if (lane < count) result[lane] = static_cast<Result>(where[lane]);
@@ -94,36 +99,45 @@ struct ArgmaxReduction {
  private:
   // Where x is larger, or a NaN.
   CONVNATIVE_INLINE Flags rises(Reg x) const { return (x > best) | (x != x); }
-  CONVNATIVE_INLINE void take(Flags lanes, Reg x, std::ptrdiff_t offset) {
+  CONVNATIVE_INLINE void take(Flags lanes, Reg x, std::ptrdiff_t number) {
     best = lanes ? x : best;
-    where = lanes ? Flags{} + static_cast<LaneNumber<T>>(offset) : where;
+    where = lanes ? Flags{} + static_cast<LaneNumber<T>>(number) : where;
   }
 };
+template <class T>
+using TapsReduction = ArgmaxReduction<T, std::uint8_t>;
 
-// Output columns from `column` on, as many as a vector has, whose windows hold no padding.
-template <class T, int Stride, class Reduction>
+template <class T>
+CONVNATIVE_INLINE std::ptrdiff_t row_number(const PoolRow<T>& row, std::int64_t d, std::int64_t r) {
+  return row.numbers.first + d * row.numbers.depth + r * row.numbers.row;
+}
+
+// Output columns from `column` on, as many as a vector has, whose windows hold no padding. In all loops
+// `finish(reduction, column, count)` comes before windows are stored.
+template <class T, int Stride, class Reduction, class Finish>
 CONVNATIVE_INLINE void reduce_full(const PoolRow<T>& row, std::int64_t column,
-                                   typename Reduction::Result* result) {
+                                   typename Reduction::Result* result, const Finish& finish) {
   const PoolColumns& columns = *row.columns;
   const std::int64_t stride = Stride > 0 ? Stride : columns.stride;
   const T* const start = row.source + (column * stride - columns.pad);
   Reduction reduction;
-  reduction.start(row.depths > 0 && row.rows > 0);
+  reduction.start(row.depths > 0 && row.rows > 0, row.numbers.first);
   for (std::int64_t d = 0; d < row.depths; ++d)
     for (std::int64_t r = 0; r < row.rows; ++r) {
-      const std::ptrdiff_t row_offset = d * row.depth_step + r * row.row_step;
-      for (std::int64_t s = 0; s < columns.kernel; ++s) {
-        const std::ptrdiff_t offset = row_offset + s * columns.dilation;
-        reduction.add(StridedLoad<T, Stride>::all(start + offset, stride), offset);
-      }
+      const T* const first = start + (d * row.depth_step + r * row.row_step);
+      const std::ptrdiff_t number = row_number(row, d, r);
+      for (std::int64_t s = 0; s < columns.kernel; ++s)
+        reduction.add(StridedLoad<T, Stride>::all(first + s * columns.dilation, stride),
+                      number + s * row.numbers.column);
     }
+  finish(reduction, column, Vec<T>::lanes);
   reduction.store(result);
 }
 
 // `count` <= lanes output columns from `column` on, whatever their windows hold.
-template <class T, int Stride, class Reduction>
+template <class T, int Stride, class Reduction, class Finish>
 CONVNATIVE_INLINE void reduce_partial(const PoolRow<T>& row, std::int64_t column, std::int64_t count,
-                                      typename Reduction::Result* result) {
+                                      typename Reduction::Result* result, const Finish& finish) {
   const PoolColumns& columns = *row.columns;
   const std::int64_t stride = Stride > 0 ? Stride : columns.stride;
   const std::int64_t start = column * stride - columns.pad;
@@ -136,10 +150,11 @@ CONVNATIVE_INLINE void reduce_partial(const PoolRow<T>& row, std::int64_t column
   const std::int64_t load_stride = count > 1 ? stride : 0;
 
   Reduction reduction;
-  reduction.start(false);
+  reduction.start(false, 0);
   for (std::int64_t d = 0; d < row.depths; ++d)
     for (std::int64_t r = 0; r < row.rows; ++r) {
       const std::ptrdiff_t row_offset = d * row.depth_step + r * row.row_step;
+      const std::ptrdiff_t number = row_number(row, d, r);
       for (std::int64_t s = first_tap; s < end_tap; ++s) {
         const std::int64_t at = start + s * columns.dilation;  // of lane 0
         const std::int64_t begin = at >= 0 ? 0 : (-at - 1) / stride + 1;
@@ -148,9 +163,10 @@ CONVNATIVE_INLINE void reduce_partial(const PoolRow<T>& row, std::int64_t column
         if (begin >= end) continue;
         const typename Reduction::Reg x = StridedLoad<T, Stride>::range(
             Reduction::neutral(), begin, end, row.source + (row_offset + at), load_stride);
-        reduction.add(x, begin, end, row_offset + s * columns.dilation);
+        reduction.add(x, begin, end, number + s * row.numbers.column);
       }
     }
+  finish(reduction, column, count);
   reduction.store(result, count);
 }
 
@@ -169,24 +185,31 @@ CONVNATIVE_INLINE void add_taps(const PoolRow<T>& row, std::int64_t column, Redu
     else
       return V::load(Reduction::neutral(), lane_mask<T>(-at, width - at), source + at);
   };
-  for (std::int64_t d = 0; d < row.depths; ++d)
-    for (std::int64_t r = 0; r < row.rows; ++r) {
-      const std::ptrdiff_t offset = d * row.depth_step + r * row.row_step;
-      const T* const source = row.source + offset;
-      std::int64_t s = 0;
+  const std::ptrdiff_t step = row.numbers.column;
+  const auto add_row = [&](const T* source, std::ptrdiff_t number) __attribute__((always_inline)) {
+    std::int64_t s = 0;
+    if constexpr (Stride == 2)
+      for (; s + 2 <= kernel; s += 2) {
+        const Reg low = load(source, start + s), high = load(source, start + s + lanes);
+        reduction.add(even_elements<T>(low, high), number + s * step);
+        reduction.add(odd_elements<T>(low, high), number + (s + 1) * step);
+      }
+    for (; s < kernel; ++s)
       if constexpr (Stride == 2)
-        for (; s + 2 <= kernel; s += 2) {
-          const Reg low = load(source, start + s), high = load(source, start + s + lanes);
-          reduction.add(even_elements<T>(low, high), offset + s);
-          reduction.add(odd_elements<T>(low, high), offset + s + 1);
-        }
-      for (; s < kernel; ++s)
-        if constexpr (Stride == 2)
-          reduction.add(StridedLoad<T, 2>::sort(load(source, start + s), load(source, start + s + lanes - 1)),
-                        offset + s);
-        else
-          reduction.add(load(source, start + s), offset + s);
-    }
+        reduction.add(StridedLoad<T, 2>::sort(load(source, start + s), load(source, start + s + lanes - 1)),
+                      number + s * step);
+      else
+        reduction.add(load(source, start + s), number + s * step);
+  };
+  // Square windows, which most are, without the cost of loops.
+  if (Kernel > 1 && row.depths == 1 && row.rows == Kernel) {
+#pragma GCC unroll 3
+    for (int r = 0; r < Kernel; ++r) add_row(row.source + r * row.row_step, row_number(row, 0, r));
+    return;
+  }
+  for (std::int64_t d = 0; d < row.depths; ++d)
+    for (std::int64_t r = 0; r < row.rows; ++r)
+      add_row(row.source + (d * row.depth_step + r * row.row_step), row_number(row, d, r));
 }
 
 // Quotients of the sums of a row of windows.
@@ -195,9 +218,10 @@ struct RowDivisors {
   using V = Vec<T>;
   using Reg = typename V::Reg;
 
-  CONVNATIVE_INLINE RowDivisors(const PoolDivisors<T>& given, T row)
-      : divisors(given), exact(has_exact_inverse(row * given.whole)), rows(V::broadcast(row)) {
-    inverse = V::broadcast(exact ? 1 / (row * given.whole) : 0);
+  CONVNATIVE_INLINE RowDivisors(const PoolDivisors<T>& given, T first) : divisors(given) { find(first); }
+  // Neighbouring rows mostly have the same.
+  CONVNATIVE_INLINE void set_row(T next) {
+    if (next != row) find(next);
   }
   CONVNATIVE_INLINE Reg divide(Reg sums, std::int64_t column, std::int64_t count) const {
     const bool multiply = exact && column >= divisors.full_begin && column + count <= divisors.full_end;
@@ -209,16 +233,35 @@ struct RowDivisors {
   }
 
   const PoolDivisors<T>& divisors;
+  T row;
   bool exact;
   Reg rows, inverse;
+
+ private:
+  CONVNATIVE_INLINE void find(T next) {
+    row = next;
+    exact = has_exact_inverse(row * divisors.whole);
+    rows = V::broadcast(row);
+    inverse = V::broadcast(exact ? 1 / (row * divisors.whole) : 0);
+  }
 };
 
-struct Undivided {
+struct AsTheyAre {
   template <class Reduction>
   CONVNATIVE_INLINE void operator()(Reduction&, std::int64_t, std::int64_t) const {}
 };
 
-// `finish(reduction, column, count)` before windows are stored.
+// Stores the maxima, column `begin` first, unless there is nowhere to.
+template <class T>
+struct KeptMaxima {
+  T* values;
+  std::int64_t begin;
+  CONVNATIVE_INLINE void operator()(TapsReduction<T>& reduction, std::int64_t column,
+                                    std::int64_t count) const {
+    if (values != nullptr) Vec<T>::store(lane_mask<T>(0, count), values + (column - begin), reduction.best);
+  }
+};
+
 template <class T, int Stride, int Kernel, class Reduction, class Finish>
 CONVNATIVE_INLINE void pool_row_of(const PoolRow<T>& row, typename Reduction::Result* result,
                                    const Finish& finish) {
@@ -235,19 +278,20 @@ CONVNATIVE_INLINE void pool_row_of(const PoolRow<T>& row, typename Reduction::Re
     }
     Reduction reduction;
     if (column >= columns.full_begin && column + lanes <= full_end) {
-      reduction.start(row.depths > 0 && row.rows > 0);
+      reduction.start(row.depths > 0 && row.rows > 0, row.numbers.first);
       add_taps<T, Stride, Kernel, true>(row, column, reduction);
       finish(reduction, column, lanes);
       reduction.store(result);
     } else {
       const std::int64_t count = row.end - column < lanes ? row.end - column : lanes;
-      reduction.start(false);
+      reduction.start(false, 0);
       add_taps<T, Stride, Kernel, false>(row, column, reduction);
-      finish(reduction, column, count);
-      if (reduction.undecided(count))
-        reduce_partial<T, Stride, Reduction>(row, column, count, result);
-      else
+      if (reduction.undecided(count)) {
+        reduce_partial<T, Stride, Reduction>(row, column, count, result, finish);
+      } else {
+        finish(reduction, column, count);
         reduction.store(result, count);
+      }
     }
   }
 }
@@ -277,23 +321,11 @@ void divide_row(const PoolDivide<T>& p) {
   }
 }
 
-template <class T, int Stride, class Reduction>
-void pool_row(const PoolRow<T>& row, typename Reduction::Result* result) {
+template <class T, int Stride, class Reduction, class Finish>
+CONVNATIVE_INLINE void pool_row_strided(const PoolRow<T>& row, typename Reduction::Result* result,
+                                        const Finish& finish) {
   constexpr std::int64_t lanes = Vec<T>::lanes;
   const PoolColumns& columns = *row.columns;
-  if constexpr (Stride > 0)
-    if (loads_neighbours<Stride, lanes>(columns)) {
-      switch (columns.kernel) {
-        case 1:
-          return pool_row_of<T, Stride, 1, Reduction>(row, result, Undivided{});
-        case 2:
-          return pool_row_of<T, Stride, 2, Reduction>(row, result, Undivided{});
-        case 3:
-          return pool_row_of<T, Stride, 3, Reduction>(row, result, Undivided{});
-        default:
-          return pool_row_of<T, Stride, 0, Reduction>(row, result, Undivided{});
-      }
-    }
   const std::int64_t full_end = columns.full_end < row.end ? columns.full_end : row.end;
   // Windows that lie far apart share few taps: going through all that any of them has would take forever for
   // strides and kernels far beyond the row.
@@ -301,60 +333,99 @@ void pool_row(const PoolRow<T>& row, typename Reduction::Result* result) {
   std::int64_t column = row.begin;
   while (column < row.end) {
     if (column >= columns.full_begin && column + lanes <= full_end) {
-      reduce_full<T, Stride, Reduction>(row, column, result + (column - row.begin));
+      reduce_full<T, Stride, Reduction>(row, column, result + (column - row.begin), finish);
       column += lanes;
     } else {
       const std::int64_t count = partial < row.end - column ? partial : row.end - column;
-      reduce_partial<T, Stride, Reduction>(row, column, count, result + (column - row.begin));
+      reduce_partial<T, Stride, Reduction>(row, column, count, result + (column - row.begin), finish);
       column += count;
     }
   }
 }
 
-template <class T>
-PoolRow<T> CONVNATIVE_INLINE row_of(const PoolRows<T>& rows, const PoolColumns& columns, std::int64_t y) {
-  return {&columns,           rows.source + rows.rows[y].first * rows.width,
-          rows.depths,        rows.depth_step,
-          rows.rows[y].count, rows.row_step,
-          rows.begin,         rows.end};
+// Calls `body(way)`, `way` being an object whose `run(row, result, finish)` is the loop for these columns.
+template <class T, int Stride, int Kernel, class Reduction>
+struct NeighbourLoads {
+  template <class Finish>
+  static CONVNATIVE_INLINE void run(const PoolRow<T>& row, typename Reduction::Result* result,
+                                    const Finish& finish) {
+    pool_row_of<T, Stride, Kernel, Reduction>(row, result, finish);
+  }
+};
+template <class T, int Stride, class Reduction>
+struct StridedLoads {
+  template <class Finish>
+  static CONVNATIVE_INLINE void run(const PoolRow<T>& row, typename Reduction::Result* result,
+                                    const Finish& finish) {
+    pool_row_strided<T, Stride, Reduction>(row, result, finish);
+  }
+};
+template <class T, int Stride, class Reduction, class Body>
+CONVNATIVE_INLINE void with_loads(const PoolColumns& columns, const Body& body) {
+  if constexpr (Stride > 0)
+    if (loads_neighbours<Stride, Vec<T>::lanes>(columns)) {
+      switch (columns.kernel) {
+        case 1:
+          return body(NeighbourLoads<T, Stride, 1, Reduction>{});
+        case 2:
+          return body(NeighbourLoads<T, Stride, 2, Reduction>{});
+        case 3:
+          return body(NeighbourLoads<T, Stride, 3, Reduction>{});
+        default:
+          return body(NeighbourLoads<T, Stride, 0, Reduction>{});
+      }
+    }
+  body(StridedLoads<T, Stride, Reduction>{});
 }
 
-template <class T, int Stride, int Kernel, class Reduction>
-void pool_rows_of(const PoolRows<T>& given, typename Reduction::Result* result) {
+template <class T, int Stride, class Reduction>
+void pool_row(const PoolRow<T>& row, typename Reduction::Result* result) {
+  with_loads<T, Stride, Reduction>(*row.columns,
+                                   [&](auto loads) { decltype(loads)::run(row, result, AsTheyAre{}); });
+}
+
+template <class T>
+CONVNATIVE_INLINE PoolRow<T> row_of(const PoolRows<T>& rows, const PoolColumns& columns, std::int64_t y) {
+  TapNumbers numbers = rows.numbers;
+  numbers.first += rows.rows[y].taps_before * numbers.row;
+  return {&columns,
+          rows.source + rows.rows[y].first * rows.width,
+          rows.depths,
+          rows.depth_step,
+          rows.rows[y].count,
+          rows.row_step,
+          rows.begin,
+          rows.end,
+          numbers};
+}
+
+template <class T, class Reduction, class Loads>
+void pool_rows_with(const PoolRows<T>& given, typename Reduction::Result* result, Loads) {
   const PoolRows<T> rows = given;  // which no store can change
   const PoolColumns columns = *rows.columns;
-  if constexpr (std::is_same_v<Reduction, SumReduction<T>>)
-    if (rows.divisors.rows != nullptr) {
-      for (std::int64_t y = 0; y < rows.row_count; ++y, result += rows.result_step)
-        pool_row_of<T, Stride, Kernel, Reduction>(row_of(rows, columns, y), result,
-                                                  RowDivisors<T>(rows.divisors, rows.divisors.rows[y]));
-      return;
+  [[maybe_unused]] RowDivisors<T> divisors(rows.divisors, 1);
+  for (std::int64_t y = 0; y < rows.row_count; ++y, result += rows.result_step) {
+    const PoolRow<T> row = row_of(rows, columns, y);
+    if constexpr (std::is_same_v<Reduction, TapsReduction<T>>) {
+      T* const values = rows.values == nullptr ? nullptr : rows.values + y * rows.result_step;
+      Loads::run(row, result, KeptMaxima<T>{values, rows.begin});
+    } else if constexpr (std::is_same_v<Reduction, SumReduction<T>>) {
+      if (rows.divisors.rows != nullptr) {
+        divisors.set_row(rows.divisors.rows[y]);
+        Loads::run(row, result, divisors);
+      } else {
+        Loads::run(row, result, AsTheyAre{});
+      }
+    } else {
+      Loads::run(row, result, AsTheyAre{});
     }
-  for (std::int64_t y = 0; y < rows.row_count; ++y, result += rows.result_step)
-    pool_row_of<T, Stride, Kernel, Reduction>(row_of(rows, columns, y), result, Undivided{});
+  }
 }
 
 template <class T, int Stride, class Reduction>
 void pool_rows(const PoolRows<T>& rows, typename Reduction::Result* result) {
-  if constexpr (Stride > 0)
-    if (loads_neighbours<Stride, Vec<T>::lanes>(*rows.columns)) {
-      switch (rows.columns->kernel) {
-        case 1:
-          return pool_rows_of<T, Stride, 1, Reduction>(rows, result);
-        case 2:
-          return pool_rows_of<T, Stride, 2, Reduction>(rows, result);
-        case 3:
-          return pool_rows_of<T, Stride, 3, Reduction>(rows, result);
-        default:
-          return pool_rows_of<T, Stride, 0, Reduction>(rows, result);
-      }
-    }
-  for (std::int64_t y = 0; y < rows.row_count; ++y, result += rows.result_step) {
-    pool_row<T, Stride, Reduction>(row_of(rows, *rows.columns, y), result);
-    if constexpr (std::is_same_v<Reduction, SumReduction<T>>)
-      if (rows.divisors.rows != nullptr)
-        divide_row<T>({result, result, rows.begin, rows.end, rows.divisors.rows[y], rows.divisors});
-  }
+  with_loads<T, Stride, Reduction>(*rows.columns,
+                                   [&](auto loads) { pool_rows_with<T, Reduction>(rows, result, loads); });
 }
 
 }  // namespace

@@ -54,7 +54,7 @@ class PoolSpread {
   bool applies() const { return buffer_bytes_ <= 8 * pool_buffer_bytes; }
   std::size_t buffer_bytes() const { return buffer_bytes_; }
   bool by_taps() const { return has_dilation(shape_); }
-  const char* kernel_name() const { return by_taps() ? kernels_.spread_maxima_name : sum_.name; }
+  const char* kernel_name() const { return by_taps() ? kernels_.add_shares_name : sum_.name; }
   int threads() const {
     return threads_for(operations_per_row_ * static_cast<double>(shape_.input[0] * shape_.input[1]) *
                            static_cast<double>(shape_.planes()),
@@ -121,7 +121,6 @@ class PoolSpread {
   template <class Share, class Finish>
   void run_by_taps(T* result, const Share& share, const Finish& finish) const {
     constexpr std::int64_t block = 512;
-    static constexpr PoolIndex<T> everywhere[block] = {};
     const PoolColumns columns = pool_columns(shape_);
     const std::int64_t size = shape_.input_plane(), outputs = shape_.output[0] * shape_.output[1];
     const double operations = operations_per_row_ * static_cast<double>(shape_.input[0] * shape_.input[1]);
@@ -138,7 +137,7 @@ class PoolSpread {
           T* const first_row = target + (row.source - target);
           for (std::int64_t d = 0; d < row.depths; ++d)
             for (std::int64_t r = 0; r < row.rows; ++r)
-              add_taps(first_row + d * row.depth_step + r * row.row_step, begin, end, shares, everywhere);
+              add_taps(first_row + d * row.depth_step + r * row.row_step, begin, end, shares);
         }
       finish(target, plane * size, (plane + 1) * size);
     });
@@ -146,8 +145,7 @@ class PoolSpread {
 
   // Gives the shares of windows [begin, end) to one row of elements, from the last tap to the first, so that
   // an element meets its windows in ascending order.
-  void add_taps(T* row, std::int64_t begin, std::int64_t end, const T* shares,
-                const PoolIndex<T>* everywhere) const {
+  void add_taps(T* row, std::int64_t begin, std::int64_t end, const T* shares) const {
     const std::int64_t stride = shape_.stride[2], dilation = shape_.dilation[2], width = shape_.input[2];
     const std::int64_t start = window_start(shape_, 2, begin), last = window_start(shape_, 2, end - 1);
     const std::int64_t first_tap = last < 0 ? ceil_div(-last, dilation) : 0;
@@ -156,8 +154,7 @@ class PoolSpread {
     for (std::int64_t s = end_tap - 1; s >= first_tap; --s) {
       const std::int64_t at = start + s * dilation;
       if (stride <= 2) {
-        kernels_.spread_maxima(
-            {everywhere, shares, end - begin, row, width, at, 1, stride, 1, everywhere[0]});
+        kernels_.add_shares({shares, end - begin, row, width, at, stride});
         continue;
       }
       for (std::int64_t i = 0; i < end - begin; ++i) {

@@ -14,6 +14,7 @@ namespace convnative {
 
 struct Span {
   std::int64_t begin, count;
+  std::int64_t taps_before = 0;  // the first element's, in the padding
 };
 
 inline std::int64_t window_start(const PoolShape& shape, std::size_t axis, std::int64_t output) {
@@ -30,7 +31,7 @@ inline Span elements_of_window(const PoolShape& shape, std::size_t axis, std::in
           ? 0
           : std::min(shape.kernel[axis], (shape.input[axis] - 1 - start) / dilation + 1);
   if (first_tap >= end_tap) return {0, 0};
-  return {start + first_tap * dilation, end_tap - first_tap};
+  return {start + first_tap * dilation, end_tap - first_tap, first_tap};
 }
 
 // The windows over an element of the input, for dilation 1.
@@ -44,6 +45,27 @@ inline Span windows_of_element(const PoolShape& shape, std::size_t axis, std::in
 
 inline bool has_dilation(const PoolShape& shape) {
   return shape.dilation != Extents{1, 1, 1};
+}
+
+// A tap of a window fits a byte.
+inline bool has_byte_taps(const Extents& kernel) {
+  double taps = 1;
+  for (const std::int64_t extent : kernel) taps *= static_cast<double>(extent);
+  return taps <= most_taps;
+}
+
+// And positions under windows, padding and all, stay far below 2^62.
+inline bool has_taps(const PoolShape& shape) {
+  double plane = 1;
+  for (std::size_t axis = 0; axis < max_axes; ++axis)
+    plane *= static_cast<double>(shape.input[axis]) + static_cast<double>(shape.pad_before[axis]) +
+             static_cast<double>(shape.dilation[axis]) * static_cast<double>(shape.kernel[axis]);
+  return has_byte_taps(shape.kernel) && plane < 0x1p60;
+}
+
+// The numbers of a window's taps in row-major order, all of the kernel counted.
+inline TapNumbers tap_numbers(const Extents& kernel) {
+  return {0, kernel[1] * kernel[2], kernel[2], 1};
 }
 
 // Offsets within a window fit the kernels' indices.
@@ -80,17 +102,24 @@ inline PoolColumns pool_columns(const PoolShape& shape) {
           room < 0 ? 0 : std::min(room / stride + 1, shape.output[axis])};
 }
 
-// The windows of the output's row `y` at `depth`, in one plane of the input.
+// The windows of the output's row `y` at `depth`, in one plane of the input; the numbers of taps are offsets.
 template <class T>
 PoolRow<T> window_row(const PoolShape& shape, const PoolColumns& columns, const T* plane, std::int64_t depth,
                       std::int64_t y, std::int64_t begin, std::int64_t end) {
   const Span depths = elements_of_window(shape, 0, depth), rows = elements_of_window(shape, 1, y);
   const std::int64_t width = shape.input[2], height = shape.input[1];
   // A dilation that leaves a window only one element may be of any size.
-  return {&columns,     plane + (depths.begin * height + rows.begin) * width,
-          depths.count, depths.count > 1 ? shape.dilation[0] * height * width : 0,
-          rows.count,   rows.count > 1 ? shape.dilation[1] * width : 0,
-          begin,        end};
+  const std::ptrdiff_t depth_step = depths.count > 1 ? shape.dilation[0] * height * width : 0;
+  const std::ptrdiff_t row_step = rows.count > 1 ? shape.dilation[1] * width : 0;
+  return {&columns,
+          plane + (depths.begin * height + rows.begin) * width,
+          depths.count,
+          depth_step,
+          rows.count,
+          row_step,
+          begin,
+          end,
+          {0, depth_step, row_step, columns.dilation}};
 }
 
 // Columns that the kernels take one by one: `count` of them, each its own window.

@@ -28,6 +28,15 @@ struct WindowTable {
 
 using WindowTables = std::array<WindowTable, max_axes>;
 
+// The elements of a window along each axis, at most.
+inline Extents most_extents(const WindowTables& tables) {
+  Extents most{0, 0, 0};
+  for (std::size_t axis = 0; axis < max_axes; ++axis)
+    for (std::int64_t i = 0; i < tables[axis].size(); ++i)
+      most[axis] = std::max(most[axis], tables[axis].extent(i));
+  return most;
+}
+
 // The elements of one window, as ranges of elements that lie in a row.
 class WindowRanges {
  public:

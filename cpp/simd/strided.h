@@ -40,6 +40,31 @@ CONVNATIVE_INLINE LaneFlags<T> lane_numbers(std::integer_sequence<int, Lane...>)
   return LaneFlags<T>{Lane...};
 }
 
+// A byte for each lane. Compilers convert vectors well where elements become twice or half as wide, one by one else.
+template <class T>
+struct LaneBytes {
+  template <class Element>
+  struct Of {
+    typedef Element Type __attribute__((vector_size(sizeof(Element) * Vec<T>::lanes)));
+  };
+  using Bytes = typename Of<std::uint8_t>::Type;
+  using Halves = typename Of<std::int16_t>::Type;
+  using Words = typename Of<std::int32_t>::Type;
+
+  static CONVNATIVE_INLINE LaneFlags<T> load(const std::uint8_t* p) {
+    Bytes bytes;
+    __builtin_memcpy(&bytes, p, sizeof bytes);
+    return __builtin_convertvector(__builtin_convertvector(__builtin_convertvector(bytes, Halves), Words),
+                                   LaneFlags<T>);
+  }
+  // The low byte of each.
+  static CONVNATIVE_INLINE void store(std::uint8_t* p, LaneFlags<T> numbers) {
+    const Bytes bytes = __builtin_convertvector(
+        __builtin_convertvector(__builtin_convertvector(numbers, Words), Halves), Bytes);
+    __builtin_memcpy(p, &bytes, sizeof bytes);
+  }
+};
+
 // All bits set in lanes [begin, end).
 template <class T>
 CONVNATIVE_INLINE LaneFlags<T> lane_flags(std::int64_t begin, std::int64_t end) {

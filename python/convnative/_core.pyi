@@ -173,6 +173,9 @@ def max_pool_with_indices(
     ceil_mode: Any,
     out: Any = None,
 ) -> tuple[ndarray, ndarray]: ...
+def max_pool_with_taps(
+    axes: int, input: Any, kernel_size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: Any
+) -> tuple[ndarray, ndarray | None]: ...
 def max_pool_grad(
     axes: int,
     input: Any,
@@ -182,6 +185,7 @@ def max_pool_grad(
     padding: Any,
     dilation: Any,
     ceil_mode: Any,
+    taps: Any = None,
 ) -> ndarray: ...
 def max_pool_pick(
     axes: int,
@@ -192,6 +196,7 @@ def max_pool_pick(
     padding: Any,
     dilation: Any,
     ceil_mode: Any,
+    taps: Any = None,
 ) -> ndarray: ...
 def avg_pool_forward(
     axes: int,

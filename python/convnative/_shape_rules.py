@@ -130,7 +130,7 @@ def _conv_transpose(input: ShapeArray, weight: Any, _bias: Any, config: tuple[An
 
 
 @_function("_max_pool")
-def _max_pool(input: ShapeArray, config: tuple[Any, ...]) -> Effect:
+def _max_pool(input: ShapeArray, config: tuple[Any, ...], _kept: Any = None) -> Effect:
     axes, kernel_size, stride, padding, dilation, ceil_mode = config
     return _pool(input, axes, kernel_size, stride, padding, dilation, ceil_mode)
 
@@ -167,7 +167,7 @@ def _indices(pool: Effect) -> Effect:
 
 
 @_function("_adaptive_avg_pool", "_adaptive_max_pool")
-def _adaptive_pool(input: ShapeArray, config: tuple[Any, ...]) -> Effect:
+def _adaptive_pool(input: ShapeArray, config: tuple[Any, ...], _kept: Any = None) -> Effect:
     axes, output_size = config
     output = _ints(shapes.adaptive_output_shape(input.shape, output_size, axes=axes))
     kernel = []

@@ -35,6 +35,17 @@ void max_pool_grad(const PoolShape& shape, DType dtype, const void* input, const
 void max_pool_pick(const PoolShape& shape, DType dtype, const void* input, const void* values, void* output,
                    Isa isa = isa());
 
+// with_taps: as forward, and for each window the tap of its maximum, a number in row-major order of all taps of the
+// kernel, 255 for an empty window. Not for kernels of more than 255 taps. grad_of_taps and pick_of_taps are grad
+// and pick of the input that the taps come from; whatever the taps are, they touch no memory but the arrays'.
+bool max_pool_has_taps(const PoolShape& shape);
+void max_pool_with_taps(const PoolShape& shape, DType dtype, const void* input, void* output,
+                        std::uint8_t* taps, Isa isa = isa());
+void max_pool_grad_of_taps(const PoolShape& shape, DType dtype, const std::uint8_t* taps,
+                           const void* grad_output, void* grad_input, Isa isa = isa());
+void max_pool_pick_of_taps(const PoolShape& shape, DType dtype, const std::uint8_t* taps, const void* values,
+                           void* output);
+
 // Sums run in the arrays' own type, each in an order that the shape alone fixes. A window of which nothing
 // counts, which dilation makes possible, gives NaN. grad is the adjoint of forward.
 void avg_pool_forward(const PoolShape& shape, const AvgPoolDivisor& divisor, DType dtype, const void* input,

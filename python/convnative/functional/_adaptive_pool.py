@@ -287,9 +287,8 @@ def _maximum(
         refuse_traced(input)
     elif type(input) is not np.ndarray:
         config = (axes, sizes)
-        if not return_indices:
-            return _adaptive_max_pool(input, config)
-        return _adaptive_max_pool(input, config), _adaptive_max_indices(getval(input), config)
+        values = _adaptive_max_pool(input, config, [])
+        return (values, _adaptive_max_indices(getval(input), config)) if return_indices else values
     run = _core.adaptive_max_pool_with_indices if return_indices else _core.adaptive_max_pool_forward
     return run(axes, input, sizes, out)
 
@@ -320,8 +319,10 @@ def _adaptive_avg_pool_grad(grad_output: Any, input_shape: Any, config: _Config)
 
 
 @primitive
-def _adaptive_max_pool(input: Any, config: _Config) -> Array:
-    result: Array = _core.adaptive_max_pool_forward(config[0], input, config[1])
+def _adaptive_max_pool(input: Any, config: _Config, kept: list[Array]) -> Array:
+    """Append the indices to `kept`, which is empty: the products below are made after the result."""
+    result, indices = _core.adaptive_max_pool_with_indices(config[0], input, config[1])
+    kept.append(indices)
     return result
 
 
@@ -344,15 +345,8 @@ defjvp(_adaptive_avg_pool_grad, "same")
 # The choice of the maxima is locally constant in `input`: no derivative through it.
 defvjp(
     _adaptive_max_pool,
-    lambda ans, input, config: (
-        lambda g: _indexed_add(
-            cotangent(g, ans),
-            _adaptive_max_indices(getval(input), config),
-            (config[0], input.shape[-config[0] :]),
-        )
+    lambda ans, input, config, kept: (
+        lambda g: _indexed_add(cotangent(g, ans), kept[0], (config[0], input.shape[-config[0] :]))
     ),
 )
-defjvp(
-    _adaptive_max_pool,
-    lambda g, ans, input, config: _indexed_pick(g, _adaptive_max_indices(getval(input), config), config[0]),
-)
+defjvp(_adaptive_max_pool, lambda g, ans, input, config, kept: _indexed_pick(g, kept[0], config[0]))

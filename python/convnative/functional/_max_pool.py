@@ -7,6 +7,10 @@ Max pooling picks one position per window, so that the family is closed under di
     max_pool_grad  input, output    -> every value put back at its window's maximum
     max_pool_pick  input, values    -> the value found at every window's maximum (adjoint of the former)
 
+A traced pool keeps which tap of its window each maximum is, a byte each, so that its gradients neither search
+the input again nor see what has been written into it since; `input` gives them its shape then. Kernels of
+more than 255 taps keep nothing.
+
 The primitives serve any number of spatial axes; the public functions fix it.
 """
 
@@ -260,18 +264,19 @@ def _pool(input: Array, config: _Config, return_indices: bool, out: Array | None
     if out is not None:
         refuse_traced(input)
     elif type(input) is not np.ndarray:
-        if not return_indices:
-            return _max_pool(input, config)
-        return _max_pool(input, config), _max_pool_indices(getval(input), config)
+        values = _max_pool(input, config, [])
+        return (values, _max_pool_indices(getval(input), config)) if return_indices else values
     run = _core.max_pool_with_indices if return_indices else _core.max_pool_forward
     axes, *settings = (*config, out)
     return run(axes, input, *settings)
 
 
 @primitive
-def _max_pool(input: Any, config: _Config) -> Array:
+def _max_pool(input: Any, config: _Config, kept: list[Array | None]) -> Array:
+    """Append the taps to `kept`, which is empty: the products below are made after the result."""
     axes, *settings = config
-    result: Array = _core.max_pool_forward(axes, input, *settings)
+    result, taps = _core.max_pool_with_taps(axes, input, *settings)
+    kept.append(taps)
     return result
 
 
@@ -283,15 +288,15 @@ def _max_pool_indices(input: Any, config: _Config) -> Array:
 
 
 @primitive
-def _max_pool_grad(input: Any, grad_output: Any, config: _Config) -> Array:
-    axes, *settings = config
+def _max_pool_grad(input: Any, grad_output: Any, config: _Config, taps: Array | None = None) -> Array:
+    axes, *settings = (*config, taps)
     result: Array = _core.max_pool_grad(axes, input, grad_output, *settings)
     return result
 
 
 @primitive
-def _max_pool_pick(input: Any, values: Any, config: _Config) -> Array:
-    axes, *settings = config
+def _max_pool_pick(input: Any, values: Any, config: _Config, taps: Array | None = None) -> Array:
+    axes, *settings = (*config, taps)
     result: Array = _core.max_pool_pick(axes, input, values, *settings)
     return result
 
@@ -299,18 +304,22 @@ def _max_pool_pick(input: Any, values: Any, config: _Config) -> Array:
 # The choice of the maxima is locally constant in `input`: no derivative through it.
 defvjp(
     _max_pool,
-    lambda ans, input, config: lambda g: _max_pool_grad(input, cotangent(g, ans), config),
+    lambda ans, input, config, kept: lambda g: _max_pool_grad(input, cotangent(g, ans), config, kept[0]),
 )
-defjvp(_max_pool, lambda g, ans, input, config: _max_pool_pick(input, g, config))
+defjvp(_max_pool, lambda g, ans, input, config, kept: _max_pool_pick(input, g, config, kept[0]))
 defvjp(
     _max_pool_grad,
     None,
-    lambda ans, input, grad_output, config: lambda g: _max_pool_pick(input, cotangent(g, ans), config),
+    lambda ans, input, grad_output, config, taps=None: (
+        lambda g: _max_pool_pick(input, cotangent(g, ans), config, taps)
+    ),
 )
 defjvp(_max_pool_grad, None, "same")
 defvjp(
     _max_pool_pick,
     None,
-    lambda ans, input, values, config: lambda g: _max_pool_grad(input, cotangent(g, ans), config),
+    lambda ans, input, values, config, taps=None: (
+        lambda g: _max_pool_grad(input, cotangent(g, ans), config, taps)
+    ),
 )
 defjvp(_max_pool_pick, None, "same")
