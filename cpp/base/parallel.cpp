@@ -1,6 +1,7 @@
 #include "base/parallel.h"
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <system_error>
@@ -44,16 +45,24 @@ class ThreadLease {
 
 class TaskQueue {
  public:
-  TaskQueue(std::int64_t tasks, detail::TaskFunction function, void* context)
-      : tasks_(tasks), function_(function), context_(context) {}
+  TaskQueue(std::int64_t tasks, int threads, detail::TaskFunction function, void* context)
+      : shares_(std::min(threads, most_shares)), function_(function), context_(context) {
+    for (int s = 0; s < shares_; ++s) {
+      share_[s].next = tasks / shares_ * s + std::min<std::int64_t>(s, tasks % shares_);
+      share_[s].end = share_[s].next + tasks / shares_ + (s < tasks % shares_ ? 1 : 0);
+    }
+  }
 
-  // Takes tasks until none is left.
+  // Takes the tasks of its own share, then what is left of the others'.
   void work(int thread) {
     const Place outer = place_;
     place_ = {this, thread == 0 ? interrupt_check.load() : nullptr, Clock::now() + interval};
-    for (std::int64_t task = next_++; task < tasks_ && !stopped_; task = next_++) {
-      function_(context_, task, thread);
-      ask();
+    for (int s = 0; s < shares_; ++s) {
+      Share& share = share_[(thread + s) % shares_];
+      for (std::int64_t task = share.next++; task < share.end && !stopped_; task = share.next++) {
+        function_(context_, task, thread);
+        ask();
+      }
     }
     place_ = outer;
   }
@@ -86,10 +95,17 @@ class TaskQueue {
 
   static thread_local Place place_;
 
-  const std::int64_t tasks_;
+  // Neighbouring tasks: a thread finds in its caches what it left there in an earlier call.
+  struct alignas(64) Share {
+    std::atomic<std::int64_t> next{0};
+    std::int64_t end = 0;
+  };
+  static constexpr int most_shares = 64;
+
+  const int shares_;
+  std::array<Share, most_shares> share_;
   const detail::TaskFunction function_;
   void* const context_;
-  std::atomic<std::int64_t> next_{0};
   std::atomic<bool> stopped_{false};
 };
 
@@ -135,8 +151,8 @@ void run_on_pool(TaskQueue& queue, int threads) {
 namespace detail {
 
 void run_tasks(std::int64_t tasks, int threads, TaskFunction function, void* context) {
-  TaskQueue queue(tasks, function, context);
   const ThreadLease lease(static_cast<int>(std::min<std::int64_t>(threads, tasks)));
+  TaskQueue queue(tasks, lease.granted(), function, context);
   if (lease.granted() == 1)
     queue.work(0);
   else
