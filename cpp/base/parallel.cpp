@@ -1,6 +1,7 @@
 #include "base/parallel.h"
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <system_error>
@@ -43,25 +44,23 @@ class ThreadLease {
   int granted_ = 1;
 };
 
-// Each thread begins with a share of its own, the same one in each call, so that what calls one after the other
-// read and write stays in its core's cache; who is done takes what is left of the others' shares.
 class TaskQueue {
  public:
   TaskQueue(std::int64_t tasks, int threads, detail::TaskFunction function, void* context)
       : shares_(std::min(threads, most_shares)), function_(function), context_(context) {
-    for (int share = 0; share < shares_; ++share) {
-      next_[share].task = share * (tasks / shares_) + std::min<std::int64_t>(share, tasks % shares_);
-      next_[share].end = next_[share].task + tasks / shares_ + (share < tasks % shares_ ? 1 : 0);
+    for (int s = 0; s < shares_; ++s) {
+      share_[s].next = tasks / shares_ * s + std::min<std::int64_t>(s, tasks % shares_);
+      share_[s].end = share_[s].next + tasks / shares_ + (s < tasks % shares_ ? 1 : 0);
     }
   }
 
-  // Takes tasks until none is left.
+  // Takes the tasks of its own share, then what is left of the others'.
   void work(int thread) {
     const Place outer = place_;
     place_ = {this, thread == 0 ? interrupt_check.load() : nullptr, Clock::now() + interval};
-    for (int i = 0; i < shares_; ++i) {
-      Share& share = next_[(thread + i) % shares_];
-      for (std::int64_t task = share.task++; task < share.end && !stopped_; task = share.task++) {
+    for (int s = 0; s < shares_; ++s) {
+      Share& share = share_[(thread + s) % shares_];
+      for (std::int64_t task = share.next++; task < share.end && !stopped_; task = share.next++) {
         function_(context_, task, thread);
         ask();
       }
@@ -95,18 +94,19 @@ class TaskQueue {
     place_.next_check = Clock::now() + interval;
   }
 
+  static thread_local Place place_;
+
+  // Neighbouring tasks, the same for each thread in every call: it finds in its caches what it left there.
   struct alignas(cache_line_bytes) Share {
-    std::atomic<std::int64_t> task{0};
+    std::atomic<std::int64_t> next{0};
     std::int64_t end = 0;
   };
-
-  static thread_local Place place_;
-  static constexpr int most_shares = 16;  // further threads help with these
+  static constexpr int most_shares = 64;  // further threads help with these
 
   const int shares_;
+  std::array<Share, most_shares> share_;
   const detail::TaskFunction function_;
   void* const context_;
-  Share next_[most_shares];
   std::atomic<bool> stopped_{false};
 };
 

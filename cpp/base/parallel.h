@@ -4,6 +4,9 @@
 // no fixed order; `thread` < threads tells calls that run at the same time apart (to index workspaces).
 // Results must not depend on which thread runs a task: split outputs, never sums.
 //
+// Each thread begins with a share of neighbouring tasks, the same in every call with as many tasks and threads:
+// what it left in its caches is there for the next call. Then it helps with what is left of the others'.
+//
 // * One task or one thread runs on the caller, without waking anybody.
 // * Calls from several threads share `num_threads()`: a call gets those that are free, at least its own.
 // * After fork() the child's calls work: they start plain threads, because an OpenMP pool does not survive.

@@ -5,7 +5,8 @@
 // reverse, phase by phase (conv/input_phases.h).
 //
 //   tasks: result planes x depths x tiles of rows x blocks of columns, in parallel
-//     for each piece of the taps (most 2-D kernels are one): added to the row of tiles
+//     for each piece of the taps (most 2-D kernels are one): added to the row of tiles; or, for the common kernels,
+//     a walk down the rows, over several planes where they are small
 //
 // Nothing is copied, packed or padded, and the weights are read as they lie. Columns of a strided gradient go
 // through a buffer on their way to places that are no neighbours.
@@ -33,6 +34,10 @@ constexpr std::int64_t buffer_columns = 512;
 // interrupt is served in time.
 constexpr std::int64_t least_task_macs = 1 << 16;
 constexpr std::int64_t most_task_macs = 1 << 24;
+// Results that a walk computes, in a block of a plane or in several planes: so many that its start and the rows that
+// neighbouring blocks both read do not show. The rows of a block follow from its columns, if it had at most so many.
+constexpr std::int64_t walk_points = 8192;
+constexpr std::int64_t most_walk_columns = 256;
 
 // One axis of a lattice: where its points and taps lie in source, weight and result.
 struct Axis {
@@ -75,16 +80,18 @@ struct RowTile {
   std::int64_t begin, end;  // of the accumulators that are this tile's own
 };
 
-std::int64_t tiles_of(std::int64_t points) {
-  return ceil_div(points, tallest);
-}
-
 RowTile row_tile(std::int64_t points, std::int64_t index) {
   const std::int64_t own = index * tallest, left = points - own;
   if (left >= tallest) return {own, 0, 0, tallest};
   const int height = left <= depthwise_tile_rows[1] ? 1 : 0;
   const std::int64_t first = std::max<std::int64_t>(0, points - depthwise_tile_rows[height]);
   return {first, height, own - first, points - first};
+}
+
+// Of a walk, which has any height.
+RowTile walk_tile(std::int64_t points, std::int64_t index, std::int64_t rows) {
+  const std::int64_t first = index * rows;
+  return {first, 0, 0, std::min(rows, points - first)};
 }
 
 template <class T>
@@ -160,11 +167,16 @@ class Depthwise final : public ConvAlgorithm {
     std::int64_t row_shift;          // points from accumulator to accumulator
     std::int64_t classes;            // chains take every `classes`-th row tap
     std::int64_t chain_step;
-    bool along_columns;  // accumulators share a row
+    bool along_columns;      // accumulators share a row
+    DepthwiseWalk<T> walk;   // null where tiles are used
+    std::int64_t tile_rows;  // of a walk, or the tallest tile's
+    std::int64_t group;      // planes that a walk takes at once
     std::int64_t column_block, blocks;
     std::int64_t units;  // of a plane
     std::ptrdiff_t result_first;
     std::array<std::ptrdiff_t, max_axes> result_step;
+
+    std::int64_t tiles_of(std::int64_t points) const { return ceil_div(points, tile_rows); }
   };
 
   // A row of tiles: one block of the columns of one tile of the points of one residue at one depth.
@@ -177,8 +189,8 @@ class Depthwise final : public ConvAlgorithm {
       const std::int64_t per_depth = lattice.units / lattice.depth.points;
       depth = index / per_depth;
       index -= depth * per_depth;
-      while (index >= tiles_of(points) * lattice.blocks) {
-        index -= tiles_of(points) * lattice.blocks;
+      while (index >= lattice.tiles_of(points) * lattice.blocks) {
+        index -= lattice.tiles_of(points) * lattice.blocks;
         ++residue;
         count_points(lattice);
       }
@@ -188,7 +200,7 @@ class Depthwise final : public ConvAlgorithm {
     void step(const Lattice& lattice) {
       if (++block < lattice.blocks) return;
       block = 0;
-      if (++tile < tiles_of(points)) return;
+      if (++tile < lattice.tiles_of(points)) return;
       tile = 0;
       if (++residue == lattice.row_shift) residue = 0, ++depth;
       count_points(lattice);
@@ -260,16 +272,32 @@ class Depthwise final : public ConvAlgorithm {
     const DepthwiseAxis& column = lattice.columns[0].axis;
     lattice.along_columns = row.points == 1 && lattice.result_step[2] == 1 && lattice.columns[0].kernel->full;
 
+    // The common kernels' own, which fix another order of the sums; the choice looks at the shape alone too.
+    if (lattice.result_step[2] == 1 && chains) lattice.walk = walk_of(row, column);
+    if (odd != nullptr && lattice.planes == 1 && lattice.depth.taps == 1 && (chains || row.taps == 1))
+      lattice.walk = pair_walk_of(row, column, lattice.columns[1].axis);
+    lattice.tile_rows = tallest;
+    if (lattice.walk != nullptr) {
+      lattice.tile_rows =
+          std::max<std::int64_t>(tallest, walk_points / std::min(column.points, most_walk_columns));
+      lattice.chain_step = lattice.row_shift * (row.step == 1 ? 1 : row.tap_step);
+    }
+
     const std::int64_t column_macs =
-        shape_.taps() * lattice.planes * std::min<std::int64_t>(tallest, row.points);
+        shape_.taps() * lattice.planes * std::min<std::int64_t>(lattice.tile_rows, row.points);
     lattice.column_block = column_block(column_macs);
     lattice.blocks = ceil_div(column.points, lattice.column_block);
     const std::int64_t more = row.points % lattice.row_shift, fewest = row.points / lattice.row_shift;
-    lattice.units = lattice.depth.points * lattice.blocks *
-                    (more * tiles_of(fewest + 1) + (lattice.row_shift - more) * tiles_of(fewest));
+    lattice.units =
+        lattice.depth.points * lattice.blocks *
+        (more * lattice.tiles_of(fewest + 1) + (lattice.row_shift - more) * lattice.tiles_of(fewest));
 
-    const std::int64_t total =
-        shape_.batch * (forward_ ? shape_.out_channels : shape_.in_channels) * lattice.units;
+    lattice.group = 1;
+    if (lattice.walk != nullptr && lattice.units == 1 && multiplier_ == 1 && lattice.depth.taps == 1)
+      lattice.group = std::max<std::int64_t>(1, walk_points / (row.points * column.points));
+
+    const std::int64_t channels = forward_ ? shape_.out_channels : shape_.in_channels;
+    const std::int64_t total = shape_.batch * channels * lattice.units;
     const std::int64_t unit_macs = std::min(lattice.column_block, column.points) * column_macs;
     const std::int64_t least = ceil_div(least_task_macs, unit_macs);
     const std::int64_t per_task =
@@ -281,10 +309,29 @@ class Depthwise final : public ConvAlgorithm {
       for (std::int64_t unit = task * per_task; unit < last;) {
         const std::int64_t plane = unit / lattice.units, first = unit - plane * lattice.units;
         const std::int64_t count = std::min(lattice.units - first, last - unit);
-        run_plane(arrays, lattice, plane, first, count, buffer);
-        unit += count;
+        const std::int64_t planes =
+            lattice.group == 1 ? 1 : std::min({lattice.group, last - unit, channels - plane % channels});
+        run_plane(arrays, lattice, plane, planes, first, count, buffer);
+        unit += planes * count;
       }
     });
+  }
+
+  // The walk for kernels of these taps, if there is one.
+  DepthwiseWalk<T> walk_of(const DepthwiseAxis& row, const DepthwiseAxis& column) const {
+    const bool paired = depthwise_columns(column) == paired_columns && row.step == 2 && row.tap_step == 1;
+    if (row.taps != column.taps || !(paired || (column.step == 1 && row.step == 1))) return nullptr;
+    const auto* const size =
+        std::find(std::begin(depthwise_walk_sizes), std::end(depthwise_walk_sizes), row.taps);
+    return size == std::end(depthwise_walk_sizes) ? nullptr
+                                                  : kernels_.walks[paired][size - depthwise_walk_sizes];
+  }
+
+  DepthwiseWalk<T> pair_walk_of(const DepthwiseAxis& row, const DepthwiseAxis& even,
+                                const DepthwiseAxis& odd) const {
+    if (row.step != 1 || row.taps > depthwise_pair_rows || row.taps == 0) return nullptr;
+    if (std::max(even.taps, odd.taps) != 2 || std::min(even.taps, odd.taps) != 1) return nullptr;
+    return kernels_.pair_walks[row.taps - 1][even.taps == 2 ? 0 : 1];
   }
 
   // Points of a row of tiles, so many that the kernel's start does not show.
@@ -299,30 +346,36 @@ class Depthwise final : public ConvAlgorithm {
     return forward_ || shape_.stride[2] == 1 ? 0 : std::size_t{2} * tallest * buffer_columns * sizeof(T);
   }
 
-  // `count` units of one plane of results.
-  void run_plane(const ConvArrays& arrays, const Lattice& lattice, std::int64_t index, std::int64_t first,
-                 std::int64_t count, T* buffer) const {
+  // `count` units of one plane of results, or of several planes of one unit each.
+  void run_plane(const ConvArrays& arrays, const Lattice& lattice, std::int64_t index, std::int64_t planes,
+                 std::int64_t first, std::int64_t count, T* buffer) const {
     const std::int64_t channel = index % (forward_ ? shape_.out_channels : shape_.in_channels);
     const std::int64_t source_index = forward_ ? index / multiplier_ : index * multiplier_;
     const T zero{0};
     const T* const start = arrays.bias == nullptr ? &zero : static_cast<const T*>(arrays.bias) + channel;
-    Plane plane{static_cast<const T*>(forward_ ? arrays.input : arrays.grad_output) +
-                    source_index * (forward_ ? shape_.input_plane() : shape_.output_plane()),
-                static_cast<const T*>(arrays.weight) + channel * lattice.planes * shape_.taps(), start};
+    const Plane plane{static_cast<const T*>(forward_ ? arrays.input : arrays.grad_output) +
+                          source_index * (forward_ ? shape_.input_plane() : shape_.output_plane()),
+                      static_cast<const T*>(arrays.weight) + channel * lattice.planes * shape_.taps(), start,
+                      planes, arrays.bias == nullptr ? 0 : 1};
     T* const result = static_cast<T*>(arrays.result) +
                       index * (forward_ ? shape_.output_plane() : shape_.input_plane()) +
                       lattice.result_first;
 
     for (Unit unit(lattice, first); count > 0; --count, unit.step(lattice)) {
-      const RowTile tile = row_tile(unit.points, unit.tile);
+      const RowTile tile = lattice.walk == nullptr ? row_tile(unit.points, unit.tile)
+                                                   : walk_tile(unit.points, unit.tile, lattice.tile_rows);
       const std::int64_t row = unit.residue + tile.first * lattice.row_shift;
       T* const target = result + unit.depth * lattice.result_step[0] + row * lattice.result_step[1];
       const std::int64_t begin = unit.block * lattice.column_block;
       const std::int64_t end = std::min(begin + lattice.column_block, lattice.columns[0].axis.points);
       const std::ptrdiff_t row_step = lattice.row_shift * lattice.result_step[1];
-      if (lattice.result_step[2] == 1) {
-        run_row(lattice, plane, lattice.columns[0], unit, tile, begin, end, target + begin, row_step);
-        if (fuses_epilogue() && epilogue_.wanted(arrays))
+      if (lattice.result_step[2] == 1 || lattice.walk != nullptr) {
+        run_row(lattice, plane, lattice.columns[0], unit, tile, begin, end,
+                target + begin * lattice.result_step[2], row_step);
+        if (!fuses_epilogue() || !epilogue_.wanted(arrays)) continue;
+        if (lattice.walk != nullptr && lattice.units == 1)
+          epilogue_.finish(arrays, target, planes * shape_.output_plane());
+        else
           for (std::int64_t i = tile.begin; i < tile.end; ++i)
             epilogue_.finish(arrays, target + i * row_step + begin, end - begin);
         continue;
@@ -339,8 +392,11 @@ class Depthwise final : public ConvAlgorithm {
     }
   }
 
+  // The first of `count` planes.
   struct Plane {
     const T *source, *weight, *start;
+    std::int64_t count;
+    std::ptrdiff_t start_step;
   };
 
   // All pieces of the columns [begin, end) of one row of tiles.
@@ -374,6 +430,13 @@ class Depthwise final : public ConvAlgorithm {
         const bool exists = at >= 0 && at < depth.extent;
         piece.source = exists ? source + at * depth.pitch : source;
         piece.extent = exists ? row.extent : 0;
+        if (lattice.walk != nullptr) {
+          piece.row = first_row;
+          piece.weight = weight + d * depth.weight_step;
+          run_walk(lattice, plane, columns, piece);
+          piece.start = nullptr;
+          continue;
+        }
         for (std::int64_t c = 0; c < lattice.classes; ++c)
           for (std::int64_t tap = c; tap < row.taps;) {
             const int taps = depthwise_chain_piece(kind, (row.taps - 1 - tap) / lattice.classes + 1);
@@ -393,6 +456,26 @@ class Depthwise final : public ConvAlgorithm {
           }
       }
     }
+  }
+
+  // The whole kernel at one depth.
+  void run_walk(const Lattice& lattice, const Plane& plane, const Columns& columns,
+                DepthwisePiece<T>& piece) const {
+    piece.chain_weight_step = lattice.row.weight_step;
+    piece.full_begin = columns.full_begin, piece.full_end = columns.full_end;
+    if (lattice.result_step[2] == 2) {
+      const Columns& odd = lattice.columns[1];
+      piece.odd_column = &odd.axis;
+      piece.odd_weight = plane.weight + odd.weight_first;
+      piece.full_begin = std::max(piece.full_begin, odd.full_begin);
+      piece.full_end = std::min(piece.full_end, odd.full_end);
+    }
+    piece.planes = plane.count;
+    piece.source_plane = lattice.depth.extent * lattice.depth.pitch;
+    piece.weight_plane = shape_.taps();
+    piece.start_plane = plane.start_step;
+    piece.result_plane = forward_ ? shape_.output_plane() : shape_.input_plane();
+    lattice.walk(piece);
   }
 
   // The accumulators of whole tiles are neighbours in the one row that there is.

@@ -22,6 +22,7 @@
 #include <memory>
 #include <numeric>
 #include <string>
+#include <vector>
 
 #include "base/aligned_buffer.h"
 #include "base/checked.h"
@@ -85,6 +86,7 @@ class DepthwiseGradWeight final : public ConvAlgorithm {
                  channel_macs / taps / most_macs_per_lane);
     const std::int64_t fitting = most_part_bytes / std::int64_t{sizeof(double)} / taps / channels;
     parts_ = std::max<std::int64_t>(std::min({wanted, fitting, blocks_}), 1);
+    groups_ = make_groups();
   }
 
   const char* name() const override { return "depthwise"; }
@@ -95,7 +97,8 @@ class DepthwiseGradWeight final : public ConvAlgorithm {
 
   void run(const ConvArrays& arrays, const void* /*packed*/, void* workspace) const override {
     auto* const part_sums = static_cast<double*>(workspace);
-    const std::int64_t groups = count_groups(), tasks = shape_.out_channels * parts_ * groups;
+    const std::int64_t groups = axes_[0].taps * static_cast<std::int64_t>(groups_.size());
+    const std::int64_t tasks = shape_.out_channels * parts_ * groups;
     const std::int64_t task_macs = std::max<std::int64_t>(shape_.macs() / tasks, 1);
     const std::int64_t per_task =
         std::clamp(least_task_macs / task_macs, std::int64_t{1}, ceil_div(tasks, 4 * threads_));
@@ -136,36 +139,26 @@ class DepthwiseGradWeight final : public ConvAlgorithm {
     return static_cast<int>(ceil_div(left, ceil_div(left, most)));
   }
 
-  // Calls body for each group of one depth until it answers true.
-  template <class Body>
-  void for_each_group(Body body) const {
+  // The groups of one depth.
+  std::vector<Group> make_groups() const {
+    std::vector<Group> groups;
     for (std::int64_t c = 0; c < classes_; ++c)
       for (std::int64_t row = c; row < axes_[1].taps;) {
         const int rows = depthwise_chain_piece(kind_, (axes_[1].taps - 1 - row) / classes_ + 1);
         for (std::int64_t column = 0; column < axes_[2].taps;) {
           const int columns = columns_beside(rows, axes_[2].taps - column);
-          if (body(Group{0, row, column, rows, columns})) return;
+          groups.push_back({0, row, column, rows, columns});
           column += columns;
         }
         row += rows * classes_;
       }
+    return groups;
   }
-  std::int64_t groups_of_depth() const {
-    std::int64_t count = 0;
-    for_each_group([&](const Group&) { return ++count, false; });
-    return count;
-  }
-  std::int64_t count_groups() const { return axes_[0].taps * groups_of_depth(); }
   Group group_of(std::int64_t index) const {
-    Group found{};
-    const std::int64_t per_depth = groups_of_depth();
-    std::int64_t left = index % per_depth;
-    for_each_group([&](const Group& group) {
-      found = group;
-      return left-- == 0;
-    });
-    found.depth = index / per_depth;
-    return found;
+    const auto per_depth = static_cast<std::int64_t>(groups_.size());
+    Group group = groups_[static_cast<std::size_t>(index % per_depth)];
+    group.depth = index / per_depth;
+    return group;
   }
 
   void sum_group(const ConvArrays& arrays, std::int64_t channel, std::int64_t part, const Group& group,
@@ -224,8 +217,11 @@ class DepthwiseGradWeight final : public ConvAlgorithm {
     for (int s = 0; s < group.columns; ++s)
       for (int r = 0; r < group.rows; ++r) {
         const T* const lanes = sums + (s * group.rows + r) * wide<T>;
-        double sum = 0;
-        for (std::int64_t lane = 0; lane < wide<T>; ++lane) sum += static_cast<double>(lanes[lane]);
+        // One addition after the other would take longer than the products of a small plane.
+        double quarter[4]{};
+        for (std::int64_t lane = 0; lane < wide<T>; lane += 4)
+          for (std::int64_t i = 0; i < 4; ++i) quarter[i] += static_cast<double>(lanes[lane + i]);
+        const double sum = (quarter[0] + quarter[2]) + (quarter[1] + quarter[3]);
         const std::int64_t tap =
             (group.depth * row.taps + group.row + r * classes_) * axes_[2].taps + group.column + s;
         if (parts_ == 1)
@@ -276,6 +272,7 @@ class DepthwiseGradWeight final : public ConvAlgorithm {
   std::int64_t row_shift_, classes_;
   std::int64_t block_rows_, plane_blocks_;
   std::int64_t blocks_, parts_;
+  std::vector<Group> groups_;
 };
 
 }  // namespace

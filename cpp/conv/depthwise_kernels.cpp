@@ -38,7 +38,7 @@ struct Columns {
 
   std::int64_t offset[loads];
   typename V::Mask mask[loads];
-  bool any = Full;
+  bool some_lanes = Full;
   std::ptrdiff_t step;
 
   CONVNATIVE_INLINE Columns(const DepthwiseAxis& axis, std::int64_t at, std::int64_t count)
@@ -55,12 +55,15 @@ struct Columns {
         end = end < count ? end : count;
       }
       const bool some = begin < lanes && begin < end;
-      any |= some;
+      some_lanes |= some;
       // Where there is nothing to load, the address stays near the row too.
       if (!some) offset[i] = 0;
       mask[i] = lane_mask<T>(begin, end);
     }
   }
+
+  // Whether any lane under any tap lies in the source.
+  CONVNATIVE_INLINE bool any() const { return some_lanes; }
 
   // x[t] = the lanes under tap t.
   CONVNATIVE_INLINE void load(const T* row, Reg (&x)[Taps]) const {
@@ -101,7 +104,7 @@ CONVNATIVE_INLINE void add_columns(typename Vec<T>::Reg (&sums)[Height], const D
     for (int s = 0; s < Taps; ++s) w[r][s] = V::broadcast(weight[s * p.column_weight_step]);
     weight += p.chain_weight_step;
   }
-  const std::uint64_t extent = columns.any ? static_cast<std::uint64_t>(p.extent) : 0;
+  const std::uint64_t extent = columns.any() ? static_cast<std::uint64_t>(p.extent) : 0;
   auto row = static_cast<std::uint64_t>(p.row);
   // In elements; it wraps around where a row far outside is only looked at.
   std::uint64_t place = row * static_cast<std::uint64_t>(p.pitch);
@@ -185,11 +188,115 @@ void add_piece(const DepthwisePiece<T>& piece) {
   }
 }
 
+// Adds what the next RowStep rows of the source give to all accumulators. Accumulator k is that of the point k
+// before the newest.
+template <class T, int RowStep, int Taps, class Source>
+CONVNATIVE_INLINE void add_rows(typename Vec<T>::Reg (&sums)[(Taps - 1) / RowStep + 1],
+                                const typename Vec<T>::Reg (&w)[Taps][Taps], Source& source) {
+  constexpr int older = (Taps - 1) / RowStep;
+#pragma GCC unroll 2
+  for (int e = 0; e < RowStep; ++e) {
+    typename Vec<T>::Reg x[Taps];
+    source.next(x);
+#pragma GCC unroll 7
+    for (int s = 0; s < Taps; ++s)
+#pragma GCC unroll 7
+      for (int k = older; k >= 0; --k)
+        if (e + RowStep * k < Taps) sums[k] = Vec<T>::fma(w[e + RowStep * k][s], x[s], sums[k]);
+  }
+}
+
+// Rows of one of a walk's planes of the source, one after the other, zeros outside.
+template <class T, class Lanes, int Taps>
+struct SourceRows {
+  const Lanes& lanes;
+  const T* source;
+  std::uint64_t extent, row, step, place, pitch;  // `place` wraps around far outside
+
+  CONVNATIVE_INLINE SourceRows(const Lanes& l, const DepthwisePiece<T>& p, std::int64_t plane)
+      : lanes(l),
+        source(p.source + plane * p.source_plane),
+        extent(l.any() ? static_cast<std::uint64_t>(p.extent) : 0),
+        row(static_cast<std::uint64_t>(p.row)),
+        step(static_cast<std::uint64_t>(p.chain_step)),
+        place(row * static_cast<std::uint64_t>(p.pitch)),
+        pitch(static_cast<std::uint64_t>(p.chain_pitch)) {}
+
+  CONVNATIVE_INLINE void next(typename Vec<T>::Reg (&x)[Taps]) {
+    if (row < extent) {
+      lanes.load(source + static_cast<std::int64_t>(place), x);
+    } else {
+#pragma GCC unroll 7
+      for (int s = 0; s < Taps; ++s) x[s] = Vec<T>::zero();
+    }
+    row += step;
+    place += pitch;
+  }
+};
+
+// One vector of columns of all planes, downwards.
+template <class T, int Step, int RowStep, bool Full, int Taps>
+CONVNATIVE_INLINE void walk_columns(const DepthwisePiece<T>& p, std::int64_t x) {
+  using V = Vec<T>;
+  using Reg = typename V::Reg;
+  using Lanes = Columns<T, Step, Taps, Full>;
+  constexpr int older = (Taps - 1) / RowStep;
+  const std::int64_t count = p.end - x < V::lanes ? p.end - x : V::lanes;
+  const typename V::Mask mask = V::mask(first_lanes(count));
+  const Lanes lanes(*p.column, p.column->at(x), count);
+
+  for (std::int64_t plane = 0; plane < p.planes; ++plane) {
+    const T* const weight = p.weight + plane * p.weight_plane;
+    Reg w[Taps][Taps];
+#pragma GCC unroll 7
+    for (int r = 0; r < Taps; ++r)
+#pragma GCC unroll 7
+      for (int s = 0; s < Taps; ++s)
+        w[r][s] = V::broadcast(weight[r * p.chain_weight_step + s * p.column_weight_step]);
+    const bool held = p.start == nullptr;
+    const Reg start = held ? V::zero() : V::broadcast(p.start[plane * p.start_plane]);
+    SourceRows<T, Lanes, Taps> source(lanes, p, plane);
+    T* result = p.result + plane * p.result_plane + (x - p.begin);
+    const T* newest = result;
+    Reg sums[older + 1];
+#pragma GCC unroll 7
+    for (int k = 0; k <= older; ++k) sums[k] = V::zero();
+    for (std::int64_t i = -older; i < p.row_end; ++i) {
+#pragma GCC unroll 7
+      for (int k = older; k > 0; --k) sums[k] = sums[k - 1];
+      sums[0] = start;
+      if (held && i < p.row_end - older) {
+        sums[0] = Full ? V::load(newest) : V::load(mask, newest);
+        newest += p.result_step;
+      }
+      add_rows<T, RowStep, Taps>(sums, w, source);
+      if (i < 0) continue;
+      if (Full)
+        V::store(result, sums[older]);
+      else
+        V::store(mask, result, sums[older]);
+      result += p.result_step;
+    }
+  }
+}
+
+template <class T, int Step, int RowStep, int Taps>
+void walk(const DepthwisePiece<T>& piece) {
+  const DepthwisePiece<T> p = piece;
+  for (std::int64_t x = p.begin; x < p.end; x += Vec<T>::lanes) {
+    if (Step != 0 && x >= p.full_begin && x + Vec<T>::lanes <= p.full_end)
+      walk_columns<T, Step, RowStep, Step != 0, Taps>(p, x);
+    else
+      walk_columns<T, Step, RowStep, false, Taps>(p, x);
+  }
+}
+
+// The first `columns` of first[0], second[0], first[1], second[1], ...
 template <class T>
-void interleave_columns(const T* even, const T* odd, std::int64_t columns, T* result) {
+CONVNATIVE_INLINE void interleave(typename Vec<T>::Reg first, typename Vec<T>::Reg second,
+                                  std::int64_t columns, T* result) {
   using V = Vec<T>;
   constexpr auto lane = std::make_integer_sequence<int, V::lanes>{};
-  const typename V::Reg first = V::load(even), second = V::load(odd);
   const typename V::Reg low = interleave_low(first, second, lane),
                         high = interleave_high(first, second, lane);
   if (columns == 2 * V::lanes) {
@@ -199,6 +306,81 @@ void interleave_columns(const T* even, const T* odd, std::int64_t columns, T* re
     V::store(lane_mask<T>(0, columns), result, low);
     V::store(lane_mask<T>(0, columns - V::lanes), result + V::lanes, high);
   }
+}
+
+// The columns under the taps of a point and of the one between it and the next.
+template <class T, int Evens, int Odds, bool Full>
+struct ColumnPair {
+  using Reg = typename Vec<T>::Reg;
+  Columns<T, 1, Evens, Full> even;
+  Columns<T, 1, Odds, Full> odd;
+
+  CONVNATIVE_INLINE bool any() const { return even.any() || odd.any(); }
+
+  CONVNATIVE_INLINE void load(const T* row, Reg (&x)[Evens + Odds]) const {
+    Reg first[Evens], second[Odds];
+    even.load(row, first);
+    odd.load(row, second);
+    for (int s = 0; s < Evens; ++s) x[s] = first[s];
+    for (int s = 0; s < Odds; ++s) x[Evens + s] = second[s];
+  }
+};
+
+// As walk_columns, for two columns whose results take turns in memory.
+template <class T, bool Full, int Rows, int Evens, int Odds>
+CONVNATIVE_INLINE void walk_column_pairs(const DepthwisePiece<T>& p, std::int64_t x) {
+  using V = Vec<T>;
+  using Reg = typename V::Reg;
+  using Lanes = ColumnPair<T, Evens, Odds, Full>;
+  constexpr int older = Rows - 1, taps = Evens + Odds;
+  const DepthwiseAxis &even = *p.column, &odd = *p.odd_column;
+  const std::int64_t evens = p.end - x < V::lanes ? p.end - x : V::lanes;
+  const std::int64_t odds = odd.points - x < evens ? odd.points - x : evens;
+  const Lanes lanes{{even, even.at(x), evens}, {odd, odd.at(x), odds}};
+
+  for (std::int64_t plane = 0; plane < p.planes; ++plane) {
+    Reg w[Rows][taps];
+    for (int r = 0; r < Rows; ++r)
+      for (int s = 0; s < taps; ++s) {
+        const T* const weight =
+            s < Evens ? p.weight + s * even.weight_step : p.odd_weight + (s - Evens) * odd.weight_step;
+        w[r][s] = V::broadcast(weight[plane * p.weight_plane + r * p.chain_weight_step]);
+      }
+    const Reg start = V::broadcast(p.start[plane * p.start_plane]);
+    SourceRows<T, Lanes, taps> source(lanes, p, plane);
+    T* result = p.result + plane * p.result_plane + 2 * (x - p.begin);
+    Reg first[Rows], second[Rows];
+    for (int k = 0; k <= older; ++k) first[k] = second[k] = start;
+    for (std::int64_t i = -older; i < p.row_end; ++i) {
+      for (int k = older; k > 0; --k) first[k] = first[k - 1], second[k] = second[k - 1];
+      first[0] = second[0] = start;
+      Reg at[taps];
+      source.next(at);
+      for (int k = older; k >= 0; --k) {
+        for (int s = 0; s < Evens; ++s) first[k] = V::fma(w[k][s], at[s], first[k]);
+        for (int s = Evens; s < taps; ++s) second[k] = V::fma(w[k][s], at[s], second[k]);
+      }
+      if (i < 0) continue;
+      interleave<T>(first[older], second[older], Full ? 2 * V::lanes : evens + odds, result);
+      result += p.result_step;
+    }
+  }
+}
+
+template <class T, int Rows, int Evens, int Odds>
+void walk_pairs(const DepthwisePiece<T>& piece) {
+  const DepthwisePiece<T> p = piece;
+  for (std::int64_t x = p.begin; x < p.end; x += Vec<T>::lanes) {
+    if (x >= p.full_begin && x + Vec<T>::lanes <= p.full_end)
+      walk_column_pairs<T, true, Rows, Evens, Odds>(p, x);
+    else
+      walk_column_pairs<T, false, Rows, Evens, Odds>(p, x);
+  }
+}
+
+template <class T>
+void interleave_columns(const T* even, const T* odd, std::int64_t columns, T* result) {
+  interleave<T>(Vec<T>::load(even), Vec<T>::load(odd), columns, result);
 }
 
 // One vector of columns of a block, downwards: row i of the source meets rows i, i - 1, ... of grad_output,
@@ -216,7 +398,7 @@ CONVNATIVE_INLINE void walk_down(typename Vec<T>::Reg (&sums)[Taps][Rows], const
   Reg g[Rows];
 #pragma GCC unroll 7
   for (int r = 0; r < Rows; ++r) g[r] = V::zero();
-  const std::uint64_t extent = columns.any ? static_cast<std::uint64_t>(a.extent) : 0;
+  const std::uint64_t extent = columns.any() ? static_cast<std::uint64_t>(a.extent) : 0;
   auto row = static_cast<std::uint64_t>(a.row);
   std::uint64_t place = row * static_cast<std::uint64_t>(a.pitch);
   for (std::int64_t i = 0; i < a.rows + Rows - 1; ++i) {
@@ -332,11 +514,17 @@ constexpr auto piece_kernel() -> void (*)(const DepthwisePiece<T>&) {
     }                                                                                                        \
   }
 
+#define CONVNATIVE_WALKS(T, step, row_step) \
+  {walk<T, step, row_step, 3>, walk<T, step, row_step, 5>, walk<T, step, row_step, 7>}
+
 #define CONVNATIVE_DEPTHWISE_KERNELS(T, type)                                                        \
   {                                                                                                  \
     Isa::CONVNATIVE_ISA, Vec<T>::lanes,                                                              \
         {CONVNATIVE_TILES(T, type, "stride1", 1), CONVNATIVE_TILES(T, type, "stride2", paired_step), \
          CONVNATIVE_TILES(T, type, "strided", 0)},                                                   \
+        {CONVNATIVE_WALKS(T, 1, 1), CONVNATIVE_WALKS(T, paired_step, 2)},                            \
+        {{walk_pairs<T, 1, 2, 1>, walk_pairs<T, 1, 1, 2>},                                           \
+         {walk_pairs<T, 2, 2, 1>, walk_pairs<T, 2, 1, 2>}},                                          \
         interleave_columns<T>,                                                                       \
         {CONVNATIVE_SUMS(T, 1), CONVNATIVE_SUMS(T, paired_step), CONVNATIVE_SUMS(T, 0)}, {           \
       type "_depthwise_sums_stride1_" CONVNATIVE_ISA_NAME,                                           \

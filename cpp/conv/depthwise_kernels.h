@@ -19,6 +19,12 @@
 // step is 2 and their taps are neighbours), whatever the tile and its vectors. What lies outside of the source
 // counts as zero and is never read.
 //
+// Walks (forward and gradient in the input, of the common kernels). One vector of columns of all row taps and all
+// column taps: a source row is loaded once, for all accumulators that it meets, which move on as rows go by; rows
+// have a step of 1, or 2 where the columns have. A walk may have any height. Its results are chains too:
+//
+//   result[point] = start + sum over (plane, depth tap, row tap, column tap) of weight[tap] * source[...]
+//
 // Sums of products (gradient in the weights). Each tap has a vector of sums, all in registers while the kernel
 // walks down the rows; each row of the source and of grad_output is loaded once for all of them.
 #pragma once
@@ -67,6 +73,12 @@ struct DepthwisePiece {
   T* result;             // of point `begin` of the first accumulator
   std::ptrdiff_t result_step;       // from accumulator to accumulator
   std::int64_t row_begin, row_end;  // of the accumulators that exist
+  // For walks: this many planes of results, each from one plane of the source, and the distances between them.
+  std::int64_t planes;
+  std::ptrdiff_t source_plane, weight_plane, start_plane, result_plane;
+  // For walks of two columns: those in between, as many or one less; results are neighbours in memory.
+  const DepthwiseAxis* odd_column;
+  const T* odd_weight;
 };
 
 // Two heights of tiles.
@@ -100,6 +112,16 @@ struct DepthwiseTileKernel {
   void (*run[depthwise_tile_heights][depthwise_longest_piece])(const DepthwisePiece<T>&);
 };
 
+template <class T>
+using DepthwiseWalk = void (*)(const DepthwisePiece<T>&);
+
+// Kernels of size x size taps that walks are for.
+inline constexpr int depthwise_walk_sizes[] = {3, 5, 7};
+inline constexpr int depthwise_walk_kinds = 3;
+
+// A strided gradient of 3 x 3 taps has places under one and under two taps of an axis, which take turns.
+inline constexpr int depthwise_pair_rows = 2;
+
 // Sums of one chain's row taps and some neighbouring column taps over a block of rows.
 template <class T>
 struct DepthwiseSums {
@@ -125,6 +147,11 @@ struct DepthwiseKernels {
   Isa isa;
   int lanes;
   DepthwiseTileKernel<T> tiles[depthwise_columns_kinds];
+  // By depthwise_walk_sizes, for dense and paired columns. The piece is the whole kernel at one depth; chain_step is
+  // that from source row to source row, and full_begin and full_end look at columns alone.
+  DepthwiseWalk<T> walks[2][depthwise_walk_kinds];
+  // By row taps - 1 and by the axis of columns that has two taps, the other having one; `start` is not null.
+  DepthwiseWalk<T> pair_walks[depthwise_pair_rows][2];
   // low[2i] = even[i], low[2i + 1] = odd[i] for `columns` results.
   void (*interleave)(const T* even, const T* odd, std::int64_t columns, T* result);
   // [row taps - 1][column taps - 1], null where the registers do not suffice.
