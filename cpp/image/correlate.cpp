@@ -26,9 +26,10 @@ namespace convnative {
 namespace {
 
 constexpr std::int64_t tile_rows = depthwise_tile_rows[0];
-// Elements that a block has in a row, and bytes of its rows, in a good half of a core's second cache.
-constexpr std::int64_t most_columns = 4096, least_columns = 1024;
-constexpr std::int64_t block_bytes = 1 << 20;
+// Elements that a block has in a row; and bytes of its rows, so few that a core's second cache holds the
+// picture's and the result's beside them.
+constexpr std::int64_t most_columns = 8192, least_columns = 1024;
+constexpr std::int64_t block_bytes = 1 << 19;
 
 constexpr std::int64_t round_up(std::int64_t a, std::int64_t step) {
   return ceil_div(a, step) * step;

@@ -22,15 +22,17 @@ CONVNATIVE_INLINE void store_block(const float* __restrict source, std::int64_t 
   using V = Vec<float>;
   using Reg = V::Reg;
   typedef std::int32_t Whole __attribute__((vector_size(sizeof(Reg)), may_alias));
-  const Reg zero = V::zero(), largest = V::broadcast(static_cast<float>(static_cast<Pixel>(-1)));
-  // At 2^23 the numbers of float32 are the integers: the sum is rounded as every sum is, to the nearest even.
+  const Reg zero = V::zero();
+  const Whole largest = reinterpret_cast<Whole>(V::broadcast(static_cast<float>(static_cast<Pixel>(-1))));
+  // At 2^23 the numbers of float32 are the integers: the sum is rounded as every sum is, to the nearest even, and
+  // ends in the number's bits.
   const Reg integers = V::broadcast(0x1p23F);
   alignas(Reg) std::int32_t whole[block];
   for (int v = 0; v < block / V::lanes; ++v) {
-    const Reg x = V::load(source + v * V::lanes);
-    const Reg positive = x > zero ? x : zero;  // which is false of NaN
-    const Reg limited = positive < largest ? positive : largest;
-    reinterpret_cast<Whole*>(whole)[v] = __builtin_convertvector((limited + integers) - integers, Whole);
+    // Positive floats are in the order of their bits.
+    const auto positive = reinterpret_cast<Whole>(V::max_of_numbers(zero, V::load(source + v * V::lanes)));
+    const Whole limited = positive < largest ? positive : largest;
+    reinterpret_cast<Whole*>(whole)[v] = reinterpret_cast<Whole>(reinterpret_cast<Reg>(limited) + integers);
   }
   for (std::int64_t i = 0; i < count; ++i) result[i] = static_cast<Pixel>(whole[i]);
 }

@@ -13,7 +13,7 @@ from ._picture import Border, Pixels, check_border, check_picture, working_dtype
 from .kernels import Kernel, check_kernel
 
 # From this many elements on, two passes with the factors of a kernel of rank 1 are faster than one with all.
-_FEWEST_SEPARABLE = 81
+_FEWEST_SEPARABLE = 49
 
 
 def correlate(
@@ -56,7 +56,8 @@ def correlate(
     TypeError
         If the image or the kernel is of another type.
     ValueError
-        If the image or the kernel has another shape, or the border is unknown.
+        If the image or the kernel has another shape, the kernel numbers beyond float32 for an image that is
+        computed in it, or the border is unknown.
 
     See Also
     --------
@@ -133,6 +134,9 @@ def _filter(
 
 def _factors(weights: Kernel, dtype: np.dtype[Any]) -> tuple[Pixels, ...]:
     """Return the kernel, or the column and the row whose outer product it is, in the working type."""
+    largest = np.abs(weights).max()
+    if largest > np.finfo(dtype).max:
+        raise ValueError(f"kernel: expected numbers of {dtype} for this image, received {largest:g}")
     whole = (weights.astype(dtype),)
     if weights.size < _FEWEST_SEPARABLE or 1 in weights.shape:
         return whole
