@@ -228,7 +228,7 @@ def test_halves_are_rounded_to_even(isa):
 
 @pytest.mark.parametrize("shape", [(700, 601), (19, 9001), (9, 2801, 3)])
 def test_blocks_of_large_integer_pictures(shape, isa):
-    """A picture of several blocks of rows or columns, in which integers are exact, on any number of threads."""
+    """A picture of several blocks of rows or columns, of exact integers, on any number of threads."""
     kernel = np.array([[0, 1, 0], [1, -3, 2], [0, 1, 0]])
     for dtype, border in ((np.uint8, "circular"), (np.uint16, "reflect"), (np.float64, 3.5)):
         image = rng.integers(0, 256, shape).astype(dtype)
