@@ -66,7 +66,8 @@ def filtered_photographs(path: Path, panels: Mapping[str, tuple[Array, Array | N
         for axes in grid:
             _hide_axes(axes)
         for axes, (name, (photograph, kernel)) in zip(grid, panels.items(), strict=False):
-            axes.imshow(photograph, cmap="gray", vmin=0, vmax=255, interpolation="antialiased")
+            white = np.iinfo(photograph.dtype).max
+            axes.imshow(photograph, cmap="gray", vmin=0, vmax=white, interpolation="antialiased")
             axes.set_title(name)
             if kernel is not None:
                 _draw_kernel(axes.inset_axes((0.77, 0.68, 0.22, 0.30)), kernel)
