@@ -2,7 +2,8 @@
 //
 //   tasks: blocks of columns x blocks of rows, in parallel
 //     for each 8 rows of results:
-//       rows of the picture that they see and that are not there yet: converted, with the border around them
+//       rows of the picture that they see and that are not in memory yet: converted, with the border around
+//         them; of floats that see no border read where they lie
 //       the depthwise kernels (conv/depthwise_kernels.h), whose columns' taps are `channels` elements apart;
 //         of a column times a row once down and once across
 //       integers: rounded and limited
@@ -116,37 +117,74 @@ class Correlation {
   }
 
  private:
+  // Rows of the picture, or of memory of our own, in which whole vectors may be read behind the last element.
+  struct Rows {
+    const T* first;
+    std::ptrdiff_t pitch;
+    bool own;
+  };
+
   void run_block(std::int64_t top, std::int64_t left, const Pixel* input, void* output, T* memory) const {
-    const std::int64_t channels = picture_.channels, row_elements = picture_.width * channels;
     const std::int64_t bottom = std::min(top + block_height_, picture_.height);
-    const std::int64_t width = std::min(block_width_, picture_.width - left), columns = width * channels;
-    T *const sums = memory + rows_ * pitch_, *const down = sums + tile_rows * pitch_;
+    const std::int64_t right = std::min(left + block_width_, picture_.width);
     const std::int64_t first = top - kernel_.centre_row;  // of the picture's rows, that memory begins with
     std::int64_t filled = 0;
+    const auto run_in_memory = [&](std::int64_t row, std::int64_t rows, std::int64_t begin,
+                                   std::int64_t end) {
+      if (begin >= end) return;
+      filled = std::max(filled, row - top);
+      for (; filled < row - top + rows + kernel_.rows - 1; ++filled)
+        fill(first + filled, begin, end - begin, input, memory + filled * pitch_);
+      run_rows({memory + (row - top) * pitch_, pitch_, true}, row, rows, begin, end, output, memory);
+    };
     for (std::int64_t row = top; row < bottom; row += tile_rows) {
       if (stop_requested()) return;
       const std::int64_t rows = std::min(tile_rows, bottom - row);
-      for (; filled < row - top + rows + kernel_.rows - 1; ++filled)
-        fill(first + filled, left, width, input, memory + filled * pitch_);
-
-      const T* source = memory + (row - top) * pitch_;
-      const std::int64_t place = row * row_elements + left * channels;
-      T* const result = converted_ ? sums : static_cast<T*>(output) + place;
-      const std::int64_t result_pitch = converted_ ? pitch_ : row_elements;
-      const auto* const weights = static_cast<const T*>(kernel_.weights);
-      // In memory of our own whole vectors are stored.
-      const std::int64_t stored = converted_ ? round_up(columns, kernels_.lanes) : columns;
-      if (separable_) {
-        add_products(source, rows, round_up(columns + reach_, kernels_.lanes), {weights, kernel_.rows, 1},
-                     down, pitch_);
-        add_products(down, rows, stored, {static_cast<const T*>(kernel_.row_weights), 1, kernel_.columns},
-                     result, result_pitch);
-      } else {
-        add_products(source, rows, stored, {weights, kernel_.rows, kernel_.columns}, result, result_pitch);
+      if constexpr (std::is_same_v<Pixel, T>) {
+        const std::int64_t above = row - kernel_.centre_row, width = picture_.width;
+        const std::int64_t begin = std::max(left, kernel_.centre_column);
+        const std::int64_t end = std::min(right, width - (kernel_.columns - 1 - kernel_.centre_column));
+        if (rows == tile_rows && above >= 0 && above + rows + kernel_.rows - 1 <= picture_.height &&
+            begin < end) {
+          filled = 0;  // memory is for the columns on one side, then for those on the other
+          run_in_memory(row, rows, left, begin);
+          filled = 0;
+          run_in_memory(row, rows, end, right);
+          filled = 0;
+          const std::int64_t channels = picture_.channels;
+          run_rows(
+              {input + (above * width + begin - kernel_.centre_column) * channels, width * channels, false},
+              row, rows, begin, end, output, memory);
+          continue;
+        }
       }
-      for (std::int64_t i = 0; i < rows; ++i)
-        finish(result + i * result_pitch, columns, output, place + i * row_elements);
+      run_in_memory(row, rows, left, right);
     }
+  }
+
+  // The columns [begin, end) of some rows of results, from the rows and columns that they see.
+  void run_rows(const Rows& source, std::int64_t row, std::int64_t rows, std::int64_t begin, std::int64_t end,
+                void* output, T* memory) const {
+    T *const sums = memory + rows_ * pitch_, *const down = sums + tile_rows * pitch_;
+    const std::int64_t row_elements = picture_.width * picture_.channels;
+    const std::int64_t columns = (end - begin) * picture_.channels;
+    const std::int64_t place = row * row_elements + begin * picture_.channels;
+    T* const result = converted_ ? sums : static_cast<T*>(output) + place;
+    const std::int64_t result_pitch = converted_ ? pitch_ : row_elements;
+    // In memory of our own whole vectors are stored.
+    const std::int64_t stored = converted_ ? round_up(columns, kernels_.lanes) : columns;
+    const auto* const weights = static_cast<const T*>(kernel_.weights);
+    if (separable_) {
+      const std::int64_t wide = columns + reach_;
+      add_products(source, rows, source.own ? round_up(wide, kernels_.lanes) : wide,
+                   {weights, kernel_.rows, 1}, down, pitch_);
+      add_products({down, pitch_, true}, rows, stored,
+                   {static_cast<const T*>(kernel_.row_weights), 1, kernel_.columns}, result, result_pitch);
+    } else {
+      add_products(source, rows, stored, {weights, kernel_.rows, kernel_.columns}, result, result_pitch);
+    }
+    for (std::int64_t i = 0; i < rows; ++i)
+      finish(result + i * result_pitch, columns, output, place + i * row_elements);
   }
 
   // One row of the picture, or of what lies around it, from before the first result's pixel to behind the last's.
@@ -191,21 +229,23 @@ class Correlation {
   };
 
   // Rows of results, each element the sum of the products of the taps with the source from there on.
-  void add_products(const T* source, std::int64_t rows, std::int64_t columns, const Taps& taps, T* result,
+  void add_products(const Rows& source, std::int64_t rows, std::int64_t columns, const Taps& taps, T* result,
                     std::ptrdiff_t result_pitch) const {
     const T zero{0};
     const int height = rows > depthwise_tile_rows[1] ? 0 : 1;
-    const DepthwiseAxis column{pitch_, columns, 1, 0, taps.columns, picture_.channels, 1, 1};
+    const std::int64_t channels = picture_.channels;
+    const DepthwiseAxis column{
+        columns + (taps.columns - 1) * channels, columns, 1, 0, taps.columns, channels, 1, 1};
     DepthwisePiece<T> piece;
-    piece.source = source;
+    piece.source = source.first;
     piece.extent = rows + taps.rows - 1;
-    piece.pitch = piece.chain_pitch = pitch_;
+    piece.pitch = piece.chain_pitch = source.pitch;
     piece.chain_step = 1;
     piece.chain_weight_step = taps.columns;
     piece.column_weight_step = 1;
     piece.column = &column;
     piece.begin = piece.full_begin = 0;
-    // Whole tiles read what lies in memory below the last row and behind a row, and nothing comes of it.
+    // Whole tiles read what lies in memory of our own below the last row, and nothing comes of it.
     piece.end = piece.full_end = columns;
     piece.advance = kernels_.lanes;
     piece.start = &zero;
