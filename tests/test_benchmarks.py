@@ -25,7 +25,10 @@ processes = pytest.mark.skipif("CONVNATIVE_MAX_ISA" in os.environ, reason="runs 
 @pytest.fixture
 def benchmarks(monkeypatch):
     monkeypatch.syspath_prepend(ROOT)
-    modules = "cases", "environments", "harness", "peers", "report", "scaling", "shapes", "training", "worker"
+    modules = (
+        *("cases", "environments", "harness", "peers", "pictures", "report", "scaling", "shapes"),
+        *("training", "worker"),
+    )
     return SimpleNamespace(**{name: importlib.import_module(f"benchmarks.{name}") for name in modules})
 
 
@@ -44,6 +47,27 @@ def test_shapes_are_distinct_convolutions(benchmarks):
         assert shape.in_channels % shape.groups == 0, shape
         assert shape.out_channels % shape.groups == 0, shape
         assert min(shape.output_shape) >= 1, shape
+
+
+@pytest.mark.parametrize(("kernel", "sigma"), [(5, 0), (7, 1.5)])
+@pytest.mark.parametrize("dtype", ["float32", "uint8"])
+def test_pictures(benchmarks, dtype, kernel, sigma):
+    pytest.importorskip("scipy", reason="SciPy is not installed")
+    pictures, peers = benchmarks.pictures, benchmarks.peers
+    rows = pictures.PICTURES
+    assert len({row.label for row in rows}) == len(rows)
+    assert [row.label for row in benchmarks.shapes.select("7x7 uint8 RGB @1080", rows)] == [
+        "filter 7x7 uint8 RGB @1080x1920"
+    ]
+    for channels in (1, 3):
+        row = pictures.PictureShape(20, 31, channels, dtype, kernel, sigma)
+        drawn = pictures.PictureCase.random(row, "forward", np.random.default_rng(3))
+        case = pictures.PictureCase.load(drawn.description(), drawn.arrays())
+        for name in ("convnative", "scipy-ndimage"):
+            call = peers.PEERS[name](1).prepare(case)
+            assert case.largest_error(call.read(call.run()), case.reference()) < case.tolerance
+        with pytest.raises(peers.UnsupportedError):
+            peers.PEERS["convnative-out"](1).prepare(case)
 
 
 def test_every_class_has_rows(benchmarks):
