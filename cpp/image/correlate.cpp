@@ -8,8 +8,9 @@
 //         of a column times a row once down and once across
 //       integers: rounded and limited
 //
-// What lies between the picture and the result stays in a core's cache. Memory per thread: two rows for each of
-// the kernel's, as wide as a block and the kernel's reach, and 16 for sums.
+// What lies between the picture and the result stays in a core's cache. Memory per thread: half a MiB, for large
+// kernels as many rows as they have and a quarter more, of 1024 elements and the kernel's reach; and 16 rows of
+// sums.
 #include <algorithm>
 #include <cmath>
 #include <type_traits>
@@ -78,14 +79,16 @@ class Correlation {
         isa_(isa) {
     const std::int64_t channels = picture.channels;
     reach_ = checked_mul(kernel.columns - 1, channels, "kernel");
-    const std::int64_t row_bytes = 2 * (kernel.rows + tile_rows) * static_cast<std::int64_t>(sizeof(T));
-    const std::int64_t columns = std::clamp(block_bytes / row_bytes, least_columns, most_columns);
+    const std::int64_t column_bytes =
+        checked_mul(checked_add(kernel.rows, tile_rows, "kernel"), 2 * sizeof(T), "kernel");
+    const std::int64_t columns = std::clamp(block_bytes / column_bytes, least_columns, most_columns);
     column_blocks_ = ceil_div(picture.width, std::max<std::int64_t>(columns / channels, 1));
     block_width_ = ceil_div(picture.width, column_blocks_);
+    constexpr std::int64_t most_padding = 1024;  // of a row, to whole vectors and lines
+    checked_mul(checked_add(block_width_ * channels + most_padding, reach_, "kernel"), sizeof(T), "kernel");
     pitch_ = pitch_of<T>(round_up(block_width_ * channels, kernels_.lanes) + reach_);
-    const std::int64_t pitch_bytes = checked_mul(pitch_, sizeof(T), "kernel");
+    const std::int64_t pitch_bytes = pitch_ * static_cast<std::int64_t>(sizeof(T));
 
-    // Rows are read again for each block that sees them.
     const double taps = static_cast<double>(separable_ ? kernel.rows + kernel.columns
                                                        : checked_mul(kernel.rows, kernel.columns, "kernel"));
     constexpr double conversion = 8;  // in multiply-adds
@@ -293,6 +296,8 @@ void correlate_picture(const Picture& picture, const PictureKernel& kernel, cons
                        const PictureResult& result, const void* input, void* output, Isa isa) {
   require_positive("image", picture.height, picture.width, picture.channels);
   require_positive("kernel", kernel.rows, kernel.columns, 1);
+  const std::int64_t row_elements = checked_mul(picture.width, picture.channels, "image");
+  checked_mul(checked_mul(picture.height, row_elements, "image"), sizeof(double), "image");
   if (kernel.centre_row < 0 || kernel.centre_row >= kernel.rows || kernel.centre_column < 0 ||
       kernel.centre_column >= kernel.columns)
     reject_argument("centre",

@@ -3,6 +3,7 @@
 #include "convnative/image.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <stdexcept>
 #include <vector>
@@ -106,7 +107,7 @@ void compare(Random& random, PixelType type, std::int64_t height, std::int64_t w
 void test_image() {
   Random random(11);
   for (int i = 0; i < 60; ++i) {
-    const std::int64_t height = random.between(1, 40), channels = random.between(1, 4);
+    const std::int64_t height = random.between(1, i % 10 == 0 ? 12 : 40), channels = random.between(1, 4);
     const std::int64_t width = i % 10 == 0 ? random.between(1100, 1400) : random.between(1, 70);
     const std::int64_t rows = random.between(1, 9), columns = random.between(1, 9);
     compare<std::uint8_t, float>(random, PixelType::uint8, height, width, channels, rows, columns);
@@ -122,6 +123,11 @@ void test_image() {
   CHECK_THROWS(std::invalid_argument, run({0, 1, 1, PixelType::uint8}, {1, 1, 0, 0, one.data()}));
   CHECK_THROWS(std::invalid_argument, run({1, 1, 1, PixelType::uint8}, {1, 0, 0, 0, one.data()}));
   CHECK_THROWS(std::invalid_argument, run({1, 1, 1, PixelType::uint8}, {1, 1, 0, 1, one.data()}));
+  for (const PictureKernel& kernel : {PictureKernel{std::int64_t{1} << 62, 1, 0, 0, one.data()},
+                                      PictureKernel{1, INT64_MAX, 0, 0, one.data()}})
+    CHECK_THROWS(std::overflow_error, run({1, 1, 1, PixelType::uint8}, kernel));
+  CHECK_THROWS(std::overflow_error, run({std::int64_t{1} << 32, std::int64_t{1} << 31, 1, PixelType::uint8},
+                                        {1, 1, 0, 0, one.data()}));
   CHECK_THROWS(std::overflow_error,
                run({1, 1, 4, PixelType::uint8}, {1, std::int64_t{1} << 62, 0, 0, one.data()}));
 }
