@@ -18,6 +18,7 @@ from . import accuracy, environments, picture, report, scaling
 from .cases import TOLERANCES, Case
 from .harness import REST_SECONDS, ROUND_SECONDS, Worker, compare, measure
 from .peers import PEERS
+from .pictures import PICTURES, PictureCase, PictureShape
 from .pooling import POOL_SHAPES, PoolCase
 from .shapes import IMAGES, SHAPES, select
 from .training import NETWORKS, TrainingStep
@@ -30,11 +31,12 @@ if TYPE_CHECKING:
 OPERATIONS = ("forward", "grad_input", "grad_weight")
 ENGINES = ("onnxruntime", "openvino", "jax", "ncnn", "mnn")
 TORCH = ("torch", "torch-channels-last")
+IMAGE_LIBRARIES = ("opencv", "scipy-ndimage", "scipy-signal", "scikit-image")
 # What is measured by default: the peers that have the command's operations.
 COMMAND_PEERS = {
     "layers": ("convnative", "convnative-prepacked", *TORCH, "torch-prepacked", *ENGINES),
     "backward": ("convnative", *TORCH, "jax"),
-    "images": ("convnative-out", "convnative", *TORCH, *ENGINES, "opencv", "scipy-ndimage", "scipy-signal"),
+    "images": ("convnative-out", "convnative", *TORCH, *ENGINES, *IMAGE_LIBRARIES),
     "pooling": ("convnative", *TORCH),
     "training": ("convnative", *TORCH),
     "accuracy": ("convnative", *TORCH),
@@ -44,7 +46,7 @@ COMMAND_OPERATIONS = {"backward": OPERATIONS[1:], "pooling": OPERATIONS[:2], "ac
 # The problems of a command and the rows that they are made of; `Case` and `SHAPES` of all others.
 COMMAND_PROBLEMS: dict[str, type[Problem]] = {"pooling": PoolCase, "training": TrainingStep}
 COMMAND_ROWS: dict[str, Sequence[Any]] = {
-    "images": IMAGES,
+    "images": (*IMAGES, *PICTURES),
     "pooling": POOL_SHAPES,
     "training": tuple(NETWORKS),
 }
@@ -52,8 +54,11 @@ COMMAND_ROWS: dict[str, Sequence[Any]] = {
 
 def problems(options: argparse.Namespace) -> Iterator[Problem]:
     """Yield what a command times, with new random data."""
-    rng, problem = np.random.default_rng(), COMMAND_PROBLEMS.get(options.command, Case)
+    rng = np.random.default_rng()
     for row in options.selected:
+        problem = (
+            PictureCase if isinstance(row, PictureShape) else COMMAND_PROBLEMS.get(options.command, Case)
+        )
         for operation in options.operations:
             yield problem.random(row, operation, rng, options.dtype)
 
@@ -71,7 +76,7 @@ def arguments() -> argparse.Namespace:
     helps = {
         "layers": "forward of convolutions",
         "backward": "their gradients with respect to input and weight",
-        "images": "one plane to one, and to several, at the sizes of photographs",
+        "images": "photographs: one plane to one and to several, and filters of grey and colour pictures",
         "pooling": "pools and their gradients",
         "training": "training steps of whole networks",
         "accuracy": "errors beside torch's, of every algorithm of ours",

@@ -23,6 +23,7 @@ import numpy as np
 
 from .cases import Case
 from .peers import PEERS, UnsupportedError
+from .pictures import PictureCase
 from .pooling import PoolCase
 from .training import TrainingStep
 
@@ -32,7 +33,9 @@ if TYPE_CHECKING:
     from .cases import Array, Problem
     from .peers import Call
 
-PROBLEMS: dict[str, type[Problem]] = {problem.kind: problem for problem in (Case, PoolCase, TrainingStep)}
+PROBLEMS: dict[str, type[Problem]] = {
+    problem.kind: problem for problem in (Case, PictureCase, PoolCase, TrainingStep)
+}
 MIN_REPETITIONS = 3
 
 

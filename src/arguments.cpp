@@ -43,6 +43,20 @@ py::dtype dtype_object(DType dtype) {
   return dtype == DType::float32 ? py::dtype::of<float>() : py::dtype::of<double>();
 }
 
+py::dtype dtype_object(PixelType type) {
+  switch (type) {
+    case PixelType::uint8:
+      return py::dtype::of<std::uint8_t>();
+    case PixelType::uint16:
+      return py::dtype::of<std::uint16_t>();
+    case PixelType::float32:
+      return py::dtype::of<float>();
+    case PixelType::float64:
+      break;
+  }
+  return py::dtype::of<double>();
+}
+
 constexpr const char* float_array = "a numpy.ndarray of float32 or float64";
 
 void require_plain_type(py::handle value, const char* argument, const char* expected) {
@@ -180,6 +194,22 @@ std::optional<Input> take_optional(py::handle value, const char* argument, const
                                    const Sizes& shape) {
   if (value.is_none()) return std::nullopt;
   return take_array_like(value, argument, other, shape);
+}
+
+Pixels take_pixels(py::handle value, const char* argument) {
+  require_plain_type(value, argument, "a numpy.ndarray of uint8, uint16, float32 or float64");
+  const auto original = py::reinterpret_borrow<py::array>(value);
+  for (const PixelType type : {PixelType::uint8, PixelType::uint16, PixelType::float32, PixelType::float64}) {
+    const py::dtype dtype = dtype_object(type);
+    if (original.dtype().num() == dtype.num())
+      return {in_plain_memory(original, argument, dtype), type, shape_of(original)};
+  }
+  reject_type(argument, "dtype uint8, uint16, float32 or float64",
+              "dtype " + py::str(original.dtype()).cast<std::string>());
+}
+
+py::array make_pixels(PixelType type, const Sizes& shape) {
+  return py::array(dtype_object(type), std::vector<py::ssize_t>(shape.begin(), shape.end()));
 }
 
 py::array take_indices(py::handle value, const char* argument, const Sizes& shape) {

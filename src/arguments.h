@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "convnative/elementwise.h"
+#include "convnative/image.h"
 #include "convnative/shape.h"
 #include "convnative/types.h"
 
@@ -43,6 +44,17 @@ void require_shape(const Input& input, const Sizes& shape);
 // None: nothing.
 std::optional<Input> take_optional(py::handle value, const char* argument, const Input& other,
                                    const Sizes& shape);
+
+// A picture's elements in plain memory.
+struct Pixels {
+  py::array array;
+  PixelType type;
+  Sizes shape;
+};
+// TypeError unless `value` is a numpy.ndarray (no masked array) of one of those types.
+Pixels take_pixels(py::handle value, const char* argument);
+// A new array.
+py::array make_pixels(PixelType type, const Sizes& shape);
 
 // Integers of any type and layout as contiguous int64, of this shape; TypeError, ValueError, or IndexError
 // where one does not fit.

@@ -10,6 +10,7 @@ void bind_conv(pybind11::module_& module);
 void bind_dense(pybind11::module_& module);
 void bind_elementwise(pybind11::module_& module);
 void bind_embedding(pybind11::module_& module);
+void bind_image(pybind11::module_& module);
 void bind_kernels(pybind11::module_& module);
 void bind_normalization(pybind11::module_& module);
 void bind_loss(pybind11::module_& module);

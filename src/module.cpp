@@ -13,6 +13,7 @@ PYBIND11_MODULE(_core, module, pybind11::mod_gil_not_used()) {
   bind_plane_pool(module);
   bind_rearrange(module);
   bind_resample(module);
+  bind_image(module);
   bind_elementwise(module);
   bind_normalization(module);
   bind_embedding(module);

@@ -2,6 +2,7 @@
 
 import importlib
 import importlib.util
+import itertools
 import json
 import os
 import subprocess
@@ -25,7 +26,10 @@ processes = pytest.mark.skipif("CONVNATIVE_MAX_ISA" in os.environ, reason="runs 
 @pytest.fixture
 def benchmarks(monkeypatch):
     monkeypatch.syspath_prepend(ROOT)
-    modules = "cases", "environments", "harness", "peers", "report", "scaling", "shapes", "training", "worker"
+    modules = (
+        *("cases", "environments", "harness", "peers", "pictures", "report", "scaling", "shapes"),
+        *("training", "worker"),
+    )
     return SimpleNamespace(**{name: importlib.import_module(f"benchmarks.{name}") for name in modules})
 
 
@@ -44,6 +48,13 @@ def test_shapes_are_distinct_convolutions(benchmarks):
         assert shape.in_channels % shape.groups == 0, shape
         assert shape.out_channels % shape.groups == 0, shape
         assert min(shape.output_shape) >= 1, shape
+
+
+def test_pictures_are_distinct(benchmarks):
+    rows = benchmarks.pictures.PICTURES
+    assert len({row.label for row in rows}) == len(rows)
+    (found,) = benchmarks.shapes.select("7x7 uint8 RGB @1080", rows)
+    assert found.label == "filter 7x7 uint8 RGB @1080x1920"
 
 
 def test_every_class_has_rows(benchmarks):
@@ -318,6 +329,7 @@ MODULES = {
     "opencv": "cv2",
     "scipy-ndimage": "scipy",
     "scipy-signal": "scipy",
+    "scikit-image": "skimage",
 }
 
 
@@ -331,13 +343,21 @@ def test_peer_is_right(benchmarks, name, tmp_path):
     conv, rng, right = benchmarks.shapes.conv, np.random.default_rng(0), 0
     plane = conv(3, 1, 2, (7, 9))
     shapes = [conv(*arguments, **options) for *arguments, options in SMALL.values()]
+    cases = [
+        benchmarks.cases.Case.random(shape, operation, rng)
+        for shape in [*shapes, plane]
+        for operation in ("forward", "grad_input", "grad_weight")
+    ]
+    pictures = benchmarks.pictures
+    cases += [
+        pictures.PictureCase.random(pictures.PictureShape(20, 31, *row), "forward", rng)
+        for row in itertools.product((1, 3), ("float32", "uint8"), (7,), (0, 1.5))
+    ]
     with benchmarks.harness.Worker(name, 1) as worker:
-        for shape in [*shapes, plane]:
-            for operation in ("forward", "grad_input", "grad_weight"):
-                case = benchmarks.cases.Case.random(shape, operation, rng)
-                (measured,) = benchmarks.harness.measure(case, {name: worker}, 0, tmp_path).values()
-                assert measured.failure is None, shape.label
-                right += measured.error is not None
+        for case in cases:
+            (measured,) = benchmarks.harness.measure(case, {name: worker}, 0, tmp_path).values()
+            assert measured.failure is None, case.label
+            right += measured.error is not None
     assert right > 0
 
 

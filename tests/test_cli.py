@@ -3,8 +3,10 @@
 import importlib.util
 import io
 import re
+import struct
 import subprocess
 import sys
+import zlib
 
 import numpy as np
 import pytest
@@ -292,13 +294,48 @@ def test_filter_refuses_an_image_without_pixels(tmp_path, capsys):
     assert "not a readable image" in line
 
 
-def test_filter_reads_sixteen_bits(tmp_path):
-    path, out = tmp_path / "image.png", tmp_path / "out.png"
+@pytest.mark.parametrize("suffix", ["png", "tif", "pgm"])
+def test_filter_keeps_sixteen_bits(suffix, tmp_path, capsys):
+    path, out, sheet = (tmp_path / name for name in (f"image.{suffix}", f"out.{suffix}", "sheet.png"))
     deep = np.arange(0, 65536, 64, dtype=np.uint16).reshape(32, 32)
     Image.fromarray(deep).save(path)
-    assert main(["filter", str(path), "--kernel", "identity", "-o", str(out)]) == 0
+    assert main(["filter", str(path), "--kernel", "gaussian", "-o", str(out)]) == 0
     with Image.open(out) as result:
-        assert np.array_equal(np.asarray(result), deep >> 8)
+        assert np.array_equal(np.asarray(result), filters.gaussian_blur(deep))
+    assert main(["filter", str(path), "-k", "box", "-k", "edge", "-o", str(sheet)]) == 0
+    with Image.open(sheet) as drawn:
+        assert np.ptp(np.asarray(drawn.convert("L"))) > 200
+    assert main(["explore", str(path), "-o", str(tmp_path / "page.html")]) == 0
+    capsys.readouterr()
+    line = error_of(["filter", path, "-k", "box", "-o", tmp_path / "out.jpg"], capsys)
+    assert "out.jpg: cannot write" in line
+
+
+def png(depth, colour_type, row):
+    """A picture of one pixel, written chunk by chunk: Pillow writes no colours of 16 bits."""
+    parts = [(b"IHDR", struct.pack(">IIBBBBB", 1, 1, depth, colour_type, 0, 0, 0))]
+    parts += [(b"IDAT", zlib.compress(b"\0" + row)), (b"IEND", b"")]
+    chunks = (
+        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        for name, data in parts
+    )
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
+
+
+@pytest.mark.parametrize("command", ["filter", "explore"])
+def test_images_that_would_lose_bits_are_refused(command, tmp_path, capsys):
+    out = tmp_path / "out.png"
+    options = ["-k", "box", "-o", out] if command == "filter" else ["-o", out]
+    colours = tmp_path / "colours.png"
+    colours.write_bytes(png(16, 2, bytes(6)))
+    for mode in ("I", "F"):
+        Image.new(mode, (3, 2)).save(tmp_path / f"{mode}.tif")
+    for path in (colours, tmp_path / "I.tif", tmp_path / "F.tif"):
+        line = error_of([command, path, *options], capsys)
+        assert "expected 8 bits a channel, or grey of 16 bits" in line
+    assert not out.exists()
+    colours.write_bytes(png(8, 2, bytes(3)))
+    assert main([command, str(colours), *map(str, options)]) == 0
 
 
 def test_filter_turns_photographs_upright(tmp_path):

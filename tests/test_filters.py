@@ -175,14 +175,21 @@ def test_floats(shape, border):
             assert np.allclose(single, expected, rtol=0, atol=bound)
 
 
-def test_centre_of_even_kernels_is_that_of_scipy():
+@pytest.mark.parametrize(
+    ("border", "mode"),
+    [
+        *(("replicate", "nearest"), ("reflect", "mirror"), ("symmetric", "reflect")),
+        *(("circular", "wrap"), ("zeros", "constant")),
+    ],
+)
+def test_scipy_has_the_same_centres_and_borders(border, mode, isa):
     ndimage = pytest.importorskip("scipy.ndimage", reason="SciPy is not installed")
-    image = rng.standard_normal((12, 14))
-    for size in itertools.product((2, 3, 4), repeat=2):
-        kernel = rng.standard_normal(size)
+    image = rng.standard_normal((12, 37))
+    for size in [*itertools.product((2, 3, 4), repeat=2), (1, 20), (29, 1), (9, 8)]:
+        kernel = np.outer(*map(rng.standard_normal, size)) if size == (9, 8) else rng.standard_normal(size)
         for ours, theirs in ((filters.correlate, ndimage.correlate), (filters.convolve, ndimage.convolve)):
-            expected = theirs(image, kernel, mode="nearest")
-            assert np.allclose(ours(image, kernel), expected, rtol=0, atol=1e-12)
+            expected = theirs(image, kernel, mode=mode)
+            assert np.allclose(ours(image, kernel, border=border), expected, rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("border", NUMPY_BORDERS)
@@ -205,26 +212,39 @@ def test_integers_are_rounded_and_limited(dtype, border, isa):
         assert np.allclose(raw, expected, rtol=0, atol=near)
 
 
-def test_halves_are_rounded_to_even():
+def test_halves_are_rounded_to_even(isa):
     image = np.array([[1, 2, 3, 4, 5, 6]], dtype=np.uint8)
     assert filters.correlate(image, np.array([[0.5]])).tolist() == [[0, 1, 2, 2, 2, 3]]
     assert filters.correlate(image, np.array([[-1.0]])).tolist() == [[0] * 6]
     assert filters.correlate(image, np.array([[-1.0]]), absolute=True).tolist() == image.tolist()
     assert filters.correlate(image, np.array([[100.0]])).tolist() == [[100, 200, 255, 255, 255, 255]]
+    # Of every half, on every level; sums that are infinite or no number have a place too.
+    halves = np.arange(65536, dtype=np.uint16)[None]
+    assert np.array_equal(filters.correlate(halves, np.array([[0.5]])), np.rint(halves / 2))
+    large = np.array([[3e38, 3e38]])  # whose sum is infinite
+    assert filters.correlate(image, large).tolist() == [[255] * 6]
+    assert filters.correlate(image, np.ones((1, 2)), border=np.nan).tolist() == [[0, 3, 5, 7, 9, 11]]
 
 
-def test_strips_of_large_integer_pictures():
-    """A picture of several strips, in which integers are exact."""
-    image = rng.integers(0, 256, (700, 601), dtype=np.uint8)
+@pytest.mark.parametrize("shape", [(700, 601), (19, 9001), (9, 2801, 3)])
+def test_blocks_of_large_integer_pictures(shape, isa):
+    """A picture of several blocks of rows or columns, of exact integers, on any number of threads."""
     kernel = np.array([[0, 1, 0], [1, -3, 2], [0, 1, 0]])
-    expected = np.clip(reference(image, kernel), 0, 255)
-    result = filters.correlate(image, kernel)
-    assert np.array_equal(result, expected)
-    with cn.threads(1):
-        assert np.array_equal(filters.correlate(image, kernel), result)
-    tall = rng.standard_normal((3000, 90))
-    blurred = filters.gaussian_blur(tall, 3.0)
-    assert np.allclose(blurred, reference(tall, kernels.gaussian(3.0)), rtol=0, atol=1e-12)
+    for dtype, border in ((np.uint8, "circular"), (np.uint16, "reflect"), (np.float64, 3.5)):
+        image = rng.integers(0, 256, shape).astype(dtype)
+        sums = by_channel(image, kernel, border)
+        expected = sums if dtype == np.float64 else np.clip(sums, 0, np.iinfo(dtype).max)
+        for threads in (1, 2, 7):
+            with cn.threads(threads):
+                assert np.array_equal(filters.correlate(image, kernel, border=border), expected)
+
+
+def test_large_kernels():
+    tall, wide = rng.standard_normal((300, 90)), rng.standard_normal((5, 1200))
+    blurred = filters.gaussian_blur(tall, 30.0)
+    assert np.allclose(blurred, reference(tall, kernels.gaussian(30.0)), rtol=0, atol=1e-12)
+    row = rng.standard_normal((1, 2999))
+    assert np.allclose(filters.correlate(wide, row), reference(wide, row), rtol=0, atol=1e-11)
 
 
 def test_identity_and_shifts():
@@ -265,6 +285,7 @@ def test_the_picture_is_left_alone():
         (GREY, np.ones((2, 0)), {}, ValueError, r"kernel: expected shape \(R, S\)"),
         (GREY, np.ones(3), {}, ValueError, "kernel: expected shape"),
         (GREY, np.full((1, 1), np.nan), {}, ValueError, "kernel: expected finite numbers, received nan"),
+        (GREY, np.full((1, 1), 1e39), {}, ValueError, r"kernel: expected numbers of float32 .* 1e\+39"),
         (GREY, np.ones((1, 1), complex), {}, TypeError, "kernel: expected real numbers"),
         (GREY, kernels.box(), {"border": "mirror"}, ValueError, "border: expected one of 'replicate', "),
         (GREY, kernels.box(), {"border": None}, TypeError, "border: expected"),

@@ -134,6 +134,17 @@ OTHERS = {
     "area": lambda x, _: F.interpolate(x, (2, 2), mode="area"),
     "unfold": lambda x, _: F.unfold(x, 2, padding=1),
     "pad": lambda x, _: F.pad(x, (1, 2, 0, 1), mode="replicate"),
+    "correlate_picture": lambda x, like: [
+        _core.correlate_picture(
+            like(np.ones((5, x.shape[-1], 3), pixel)), like(kernel), row, (1, 1), "reflect", 0.0, False, False
+        )
+        for pixel in (np.uint8, np.uint16, x.dtype)
+        for weight in [np.float32 if pixel is not x.dtype else x.dtype]
+        for kernel, row in (
+            (np.ones((3, 4), weight), None),
+            (np.ones((4, 1), weight), like(np.ones((1, 3), weight))),
+        )
+    ],
     "linear": lambda x, like: F.linear(x, like(np.ones((3, x.shape[-1]), x.dtype))),
 }
 

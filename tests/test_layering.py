@@ -26,6 +26,7 @@ LAYERS = {
     "loss": {"base", "elementwise"},
     "rearrange": {"base", "simd"},
     "resample": {"base", "simd"},
+    "image": {"base", "simd", "conv"},
 }
 # Programs on top of the core.
 PROGRAMS = {"tests", "benchmarks", "examples"}

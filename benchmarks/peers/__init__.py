@@ -15,6 +15,7 @@ from .onnxruntime import OnnxRuntime
 from .opencv import OpenCv
 from .openvino import OpenVino
 from .scipy import SciPyNdimage, SciPySignal
+from .skimage import ScikitImage
 from .torch import Torch, TorchChannelsLast, TorchPrepacked
 
 __all__ = ["PEERS", "Call", "Peer", "UnsupportedError"]
@@ -25,6 +26,6 @@ PEERS: dict[str, type[Peer]] = {
         *(ConvNative, ConvNativePrepacked, ConvNativeOut, ConvNativeStrict),
         *(Torch, TorchChannelsLast, TorchPrepacked),
         *(OnnxRuntime, OpenVino, Jax, Ncnn, Mnn),
-        *(OpenCv, SciPyNdimage, SciPySignal),
+        *(OpenCv, SciPyNdimage, SciPySignal, ScikitImage),
     )
 }

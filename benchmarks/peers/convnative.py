@@ -11,6 +11,7 @@ from .base import Call, Peer, need
 
 if TYPE_CHECKING:
     from ..cases import Case
+    from ..pictures import PictureCase
     from ..pooling import PoolCase
     from ..training import TrainingStep
 
@@ -71,6 +72,17 @@ class ConvNative(Peer):
             lambda: run(step.input, step.target),
             lambda loss: results(loss, step.state, model.named_parameters()),
         )
+
+    def picture(self, case: PictureCase) -> Call:
+        from convnative import filters
+
+        need(type(self) is ConvNative, "as users call it,")
+
+        image, shape = case.image, case.shape
+        if shape.sigma:
+            radius = shape.kernel // 2
+            return Call(lambda: filters.gaussian_blur(image, shape.sigma, radius=radius))
+        return Call(lambda: filters.correlate(image, case.weight))
 
     def pool(self, case: PoolCase) -> Call:
         shape, input, grad_output = case.shape, case.input, case.grad_output

@@ -10,6 +10,7 @@ from .base import Call, Peer, need
 
 if TYPE_CHECKING:
     from ..cases import Array, Case
+    from ..pictures import PictureCase
 
 
 def plane_filter(case: Case) -> None:
@@ -45,3 +46,11 @@ class OpenCv(Peer):
             return outputs
 
         return Call(run)
+
+    def picture(self, case: PictureCase) -> Call:
+        cv2, image, shape = self._cv2, case.image, case.shape
+        border = cv2.BORDER_REPLICATE
+        if shape.sigma:
+            size = (shape.kernel, shape.kernel)
+            return Call(lambda: cv2.GaussianBlur(image, size, shape.sigma, borderType=border))
+        return Call(lambda: cv2.filter2D(image, -1, case.weight, borderType=border))

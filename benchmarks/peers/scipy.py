@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .base import Call, Peer
+from .base import Call, Peer, UnsupportedError
 from .opencv import plane_filter
 
 if TYPE_CHECKING:
     from ..cases import Array, Case
+    from ..pictures import PictureCase
 
 
 class SciPyNdimage(Peer):
@@ -37,6 +38,14 @@ class SciPyNdimage(Peer):
 
         return Call(run)
 
+    def picture(self, case: PictureCase) -> Call:
+        ndimage, image, shape = self._scipy.ndimage, case.image, case.shape
+        if shape.sigma:
+            options = {"mode": "nearest", "radius": shape.kernel // 2, "axes": (0, 1)}
+            return Call(lambda: ndimage.gaussian_filter(image, shape.sigma, **options))
+        kernel = case.weight if image.ndim == 2 else case.weight[..., None]
+        return Call(lambda: ndimage.correlate(image, kernel, mode="nearest"))
+
 
 class SciPySignal(SciPyNdimage):
     """Directly or by the Fourier transform, as SciPy chooses."""
@@ -57,3 +66,6 @@ class SciPySignal(SciPyNdimage):
             lambda: [correlate(plane, kernel, mode="same") for kernel in kernels],
             lambda planes: np.stack(planes)[None],
         )
+
+    def picture(self, case: PictureCase) -> Call:  # noqa: ARG002
+        raise UnsupportedError("no pictures: its borders are zeros")

@@ -12,6 +12,7 @@ int main() {
   test_pool();
   test_rearrange();
   test_resample();
+  test_image();
   test_elementwise();
   test_normalization();
   test_loss();

@@ -7,6 +7,7 @@ void test_conv();
 void test_elementwise();
 void test_embedding();
 void test_gemm();
+void test_image();
 void test_normalization();
 void test_loss();
 void test_parallel();

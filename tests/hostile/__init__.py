@@ -14,6 +14,7 @@ from . import (
     array,
     conv,
     conv_transpose,
+    image,
     layer,
     linear,
     loss,
@@ -44,6 +45,7 @@ CASES = [
         loss_and_embedding,
         linear,
         array,
+        image,
         layer,
     )
     for row in module.CASES

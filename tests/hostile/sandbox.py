@@ -16,8 +16,8 @@ import time
 import numpy as np
 
 import convnative as cn
+from convnative import _core, filters, nn
 from convnative import functional as F
-from convnative import nn
 
 BYTES = 2**30
 
@@ -56,7 +56,7 @@ class Number:
         return self.value
 
 
-NAMES = {"np": np, "cn": cn, "F": F, "nn": nn} | {
+NAMES = {"np": np, "cn": cn, "F": F, "nn": nn, "filters": filters, "core": _core} | {
     thing.__name__: thing for thing in (ones, ramp, huge, read_only, Subclass, Number)
 }
 

@@ -10,9 +10,14 @@ from numpy.typing import NDArray
 
 from ._output import CommandError, require
 
+Photograph = NDArray[np.uint8] | NDArray[np.uint16]
 
-def read_image(path: Path) -> NDArray[np.uint8]:
-    """Return a photograph as (H, W) grey or (H, W, 3) colour, turned upright; transparency is left out."""
+
+def read_image(path: Path) -> Photograph:
+    """Return a photograph as (H, W) grey or (H, W, 3) colour, turned upright; transparency is left out.
+
+    Grey of 16 bits is uint16, all else uint8.
+    """
     image_module, operations = require("PIL.Image"), require("PIL.ImageOps")
     if not path.is_file():
         raise CommandError(
@@ -22,14 +27,22 @@ def read_image(path: Path) -> NDArray[np.uint8]:
         with image_module.open(path) as file:
             if 0 in file.size:
                 raise ValueError("it has no pixels")
+            mode, deep = file.mode, _is_deep(file)
             image = operations.exif_transpose(file)
-            if image.mode.startswith("I;16"):  # of 16 bits; Pillow would cut them off at 255
-                return (np.asarray(image) >> 8).astype(np.uint8)
-            grey = image.mode in ("1", "L", "LA")
+            if mode.startswith("I;16") or (mode == "I" and deep):
+                return np.asarray(image).astype(np.uint16)
+            if mode in ("I", "F") or deep:  # Pillow would drop bits, or cut values off at 255
+                raise ValueError("expected 8 bits a channel, or grey of 16 bits, received more")
+            grey = mode in ("1", "L", "LA")
             return np.array(image.convert("L" if grey else "RGB"), dtype=np.uint8)
     except (OSError, SyntaxError, ValueError, image_module.DecompressionBombError) as error:
         # Pillow's SyntaxError is a broken PNG; OSError covers unknown formats and truncated files.
         raise CommandError(f"{path}: not a readable image ({_one_line(error)})") from error
+
+
+def _is_deep(file: Any) -> bool:
+    """Whether the pixels in a file, of which Pillow tells in its raw modes, have 16 bits a channel."""
+    return any(";16" in str(tile[3]) for tile in file.tile)
 
 
 def image_suffixes() -> frozenset[str]:
@@ -38,7 +51,7 @@ def image_suffixes() -> frozenset[str]:
 
 
 def write_image(path: Path, pixels: NDArray[Any]) -> None:
-    """Save uint8 pixels; the suffix of the file decides the format."""
+    """Save uint8 or uint16 pixels; the suffix of the file decides the format."""
     image_module = require("PIL.Image")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

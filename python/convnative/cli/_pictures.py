@@ -16,6 +16,7 @@ from ._output import require
 Array = NDArray[Any]
 
 _DPI = 150
+_TITLE = 38  # letters that stand above a photograph without reaching the next
 _STYLE = {
     "font.size": 10,
     "axes.titlesize": 11,
@@ -66,8 +67,9 @@ def filtered_photographs(path: Path, panels: Mapping[str, tuple[Array, Array | N
         for axes in grid:
             _hide_axes(axes)
         for axes, (name, (photograph, kernel)) in zip(grid, panels.items(), strict=False):
-            axes.imshow(photograph, cmap="gray", vmin=0, vmax=255, interpolation="antialiased")
-            axes.set_title(name)
+            white = np.iinfo(photograph.dtype).max
+            axes.imshow(photograph, cmap="gray", vmin=0, vmax=white, interpolation="antialiased")
+            axes.set_title(name if len(name) <= _TITLE else f"{name[:_TITLE]}\N{HORIZONTAL ELLIPSIS}")
             if kernel is not None:
                 _draw_kernel(axes.inset_axes((0.77, 0.68, 0.22, 0.30)), kernel)
         return _save(figure, path)

@@ -52,7 +52,7 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
         help="train on real digits, filter a real photograph, draw pictures, measure",
         description="Train a small network on scikit-learn's handwritten digits, filter its photograph of a "
         "Chinese temple, draw pictures of both and compare our convolution with NumPy. Exit status 1 if "
-        "fewer than 98 %% of the held-out digits are read correctly.",
+        "fewer than 98 % of the held-out digits are read correctly.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

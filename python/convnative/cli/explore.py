@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import filters
-from ._images import read_image
+from ._images import Photograph, read_image
 from ._output import CommandError, Output, require
 
 _EXAMPLES = """\
@@ -98,8 +98,9 @@ def _kernels() -> dict[str, list[list[float]]]:
     }
 
 
-def _small_and_grey(pixels: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
-    image = require("PIL.Image").fromarray(pixels).convert("L")
+def _small_and_grey(pixels: Photograph, size: int) -> NDArray[np.uint8]:
+    shades = pixels if pixels.dtype == np.uint8 else (pixels >> 8).astype(np.uint8)
+    image = require("PIL.Image").fromarray(shades).convert("L")
     image.thumbnail((size, size))
     return np.asarray(image)
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import filters
-from ._images import image_suffixes, read_image, write_image
+from ._images import Photograph, image_suffixes, read_image, write_image
 from ._output import CommandError, Output
 from ._pictures import filtered_photographs
 
@@ -144,7 +144,7 @@ def _files(source: Path, target: Path, *, several: bool) -> Iterator[tuple[Path,
 
 
 def _write(
-    image: NDArray[np.uint8], kernels: Kernels, results: dict[str, NDArray[Any]], target: Path, *, sheet: bool
+    image: Photograph, kernels: Kernels, results: dict[str, NDArray[Any]], target: Path, *, sheet: bool
 ) -> Iterator[tuple[str, Path]]:
     """Write the results of a photograph and yield the name and the path of each."""
     if len(results) == 1:
@@ -162,9 +162,7 @@ def _write(
             yield name, path
 
 
-def _contact_sheet(
-    path: Path, image: NDArray[np.uint8], kernels: Kernels, results: dict[str, NDArray[Any]]
-) -> None:
+def _contact_sheet(path: Path, image: Photograph, kernels: Kernels, results: dict[str, NDArray[Any]]) -> None:
     """Draw the photograph and all results on one sheet."""
     panels: dict[str, tuple[NDArray[Any], NDArray[np.float64] | None]] = {"original": (image, None)}
     panels.update({name: (result, kernels[name]) for name, result in results.items()})
