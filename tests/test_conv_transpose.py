@@ -152,7 +152,7 @@ def gradient(operation, case, g, x, w, **options):
 
 
 @pytest.mark.parametrize("algorithm", FORWARD)
-def test_integers_are_exact(algorithm, dtype, isa):
+def test_integers_are_exact(algorithm, dtype, isa, strict):
     applied = 0
     for case in listed_cases()[::4] if algorithm == "reference" else [*listed_cases(), *LARGE]:
         actual = try_algorithm(forward, case, cast(case.data, dtype), algorithm=algorithm)
@@ -165,7 +165,7 @@ def test_integers_are_exact(algorithm, dtype, isa):
 
 @given(case=cases())
 @settings(max_examples=50)
-def test_drawn_integers_are_exact(case, dtype, isa):
+def test_drawn_integers_are_exact(case, dtype, isa, strict):
     for algorithm in FORWARD:
         actual = try_algorithm(forward, case, cast(case.data, dtype), algorithm=algorithm)
         if actual is not None:
@@ -173,7 +173,7 @@ def test_drawn_integers_are_exact(case, dtype, isa):
 
 
 @pytest.mark.parametrize("operation", ["grad_input", "grad_weight"])
-def test_gradients_are_exact(operation, dtype, isa):
+def test_gradients_are_exact(operation, dtype, isa, strict):
     """By the identity that defines them: <f(x, w), g> = <x, grad_input> for every unit x, and so for w."""
     for case in [*listed_cases()[::3], *LARGE[:1]]:
         x, w, _ = case.data

@@ -347,6 +347,7 @@ def test_every_function_of_arrays_is_here():
     runtime = {
         # functional/ checks the arguments of these; tests/hostile has the cases.
         "fold", "pad_forward", "pad_grad", "permute", "resample_forward", "resample_grad",
+            "correlate_picture",
         # The second and third give no array back; their own tests have hostile arguments.
         "pairwise_losses", "target_weight", "embedding_renormalise",
         # These give a plan back; tests/test_conv_prepared.py has what they refuse.
