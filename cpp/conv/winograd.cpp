@@ -531,8 +531,8 @@ double cycles(const ConvProblem& problem, int outputs) {
                                            : weights * (bytes <= static_cast<double>(nominal_l2_bytes) ? 7
                                                         : kept                                         ? 14
                                                                                                        : 100);
-  // The first block finds a large U far away.
-  const double fetching = bytes > 8 * double{nominal_l2_bytes} ? bytes / 10 : 0;
+  // The first block finds what is large of U far away.
+  const double fetching = std::max(bytes - 8 * double{nominal_l2_bytes}, 0.0) / 10;
   return static_cast<double>(g.groups) *
          (blocks * task_cycles(g, kernels, gemm, tiles / blocks, out_vectors) + packing + fetching);
 }
