@@ -1,7 +1,7 @@
 """
 Agreement with torch over shapes that Hypothesis draws: convolutions, transposed convolutions, dense layers.
 
-Values are small integers, so that float64 is exact and every difference is an error of indexing.
+Values are small integers, so that sums are exact in strict precision and every difference is an error of indexing.
 """
 
 import numpy as np
@@ -14,7 +14,10 @@ from convnative import functional as F
 
 torch = pytest.importorskip("torch", reason="torch is not installed: agreement with it is not checked")
 TF = torch.nn.functional
-pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same':UserWarning")  # torch, of even kernels
+pytestmark = [
+    pytest.mark.usefixtures("strict"),
+    pytest.mark.filterwarnings("ignore:Using padding='same':UserWarning"),  # torch, of even kernels
+]
 
 AXES = [1, 2, 3]
 LARGEST = {1: 40, 2: 12, 3: 6}
