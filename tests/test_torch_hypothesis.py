@@ -1,7 +1,7 @@
 """
 Agreement with torch over shapes that Hypothesis draws: convolutions, transposed convolutions, dense layers.
 
-Values are small integers, so that sums are exact in strict precision and every difference is an error of indexing.
+Values are small integers: in strict precision sums are exact, and every difference is an error of indexing.
 """
 
 import numpy as np
