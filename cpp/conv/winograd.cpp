@@ -18,8 +18,7 @@
 // 121 of 400 (m = 4).
 //
 // Where a product is not finite, an infinity has met a transform (which spreads it over the tile as NaN) or a
-// transform has overflowed: such
-// tiles are computed again by the definition.
+// transform has overflowed: such tiles are computed again by the definition.
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -50,7 +49,7 @@ constexpr std::int64_t most_block_tiles = 80;
 // The L2 that the choice of the algorithm reckons with: results must not depend on the CPU's.
 constexpr std::int64_t nominal_l2_bytes = 1 << 20;
 
-// Transformed weights of a group: 36 MiB still stay in most L3 caches.
+// Transformed weights, those of all groups: 36 MiB still stay in most L3 caches.
 constexpr std::int64_t most_weights = 9 * (std::int64_t{1} << 20);
 // One unit of V stays within a block.
 constexpr std::int64_t most_channels = 4096;

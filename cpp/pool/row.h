@@ -17,9 +17,9 @@ namespace convnative {
 namespace CONVNATIVE_ISA {
 namespace {
 
-// A reduction has: `neutral()`; `start(full, number)`, that of the first tap; `add(x, number)` for a tap that every lane has; `add(x,
-// begin, end, number)` for one that lanes [begin, end) have, the others holding the neutral element;
-// `store(result, count)`; `undecided(count)`, whether one of the first lanes needs to know which of its taps
+// A reduction has: `neutral()`; `start(full, number)`, that of the first tap; `add(x, number)` for a tap that every
+// lane has; `add(x, begin, end, number)` for one that lanes [begin, end) have, the others holding the neutral
+// element; `store(result, count)`; `undecided(count)`, whether one of the first lanes needs to know which of its taps
 // were neutral elements.
 
 template <class T>
