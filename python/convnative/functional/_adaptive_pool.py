@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import autograd.numpy as anp
 import numpy as np
+from autograd.tracer import getval
 
 from .. import _core
 from .._checks import boolean
@@ -286,10 +287,8 @@ def _maximum(
         refuse_traced(input)
     elif type(input) is not np.ndarray:
         config = (axes, sizes)
-        kept: list[Array] = []
-        values = _adaptive_max_pool(input, config, kept)
-        # A copy: what the caller does to it does not reach the gradient.
-        return (values, kept[0].copy()) if return_indices else values
+        values = _adaptive_max_pool(input, config, [])
+        return (values, _adaptive_max_indices(getval(input), config)) if return_indices else values
     run = _core.adaptive_max_pool_with_indices if return_indices else _core.adaptive_max_pool_forward
     return run(axes, input, sizes, out)
 
@@ -324,6 +323,12 @@ def _adaptive_max_pool(input: Any, config: _Config, kept: list[Array]) -> Array:
     """Append the indices to `kept`, which is empty: the products below are made after the result."""
     result, indices = _core.adaptive_max_pool_with_indices(config[0], input, config[1])
     kept.append(indices)
+    return result
+
+
+@primitive
+def _adaptive_max_indices(input: Any, config: _Config) -> Array:
+    result: Array = _core.adaptive_max_pool_with_indices(config[0], input, config[1])[1]
     return result
 
 
