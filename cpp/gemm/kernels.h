@@ -38,7 +38,7 @@ struct GemmTile {
   std::int64_t columns;
   const T* row_start;
   bool accumulate;
-  // What is read next, or null: a cache line of it is brought near in every step of p.
+  // What is read next, or null: with a_inner 1 a cache line of it is brought near in every step of p.
   const T* next = nullptr;
   bool add_last = false;  // with `accumulate` alone
 };
