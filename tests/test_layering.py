@@ -202,6 +202,7 @@ spec = importlib.util.spec_from_file_location(
 shapes = importlib.util.module_from_spec(spec)
 sys.modules["shapes"] = shapes
 spec.loader.exec_module(shapes)
+assert all(hasattr(shapes, name) for name in shapes.__all__)
 assert shapes.conv_output_size(5, 3) == 3
 """
     subprocess.run([sys.executable, "-c", script], check=True, timeout=60)

@@ -89,14 +89,72 @@ def test_public_names_exist():
         _ = cn.nothing
 
 
-def test_import_is_light():
-    code = (
-        "import sys, numpy, autograd; before = set(sys.modules); import convnative; "
-        "heavy = {'rich', 'safetensors', 'PIL', 'matplotlib', 'importlib.metadata', 'inspect'}; "
-        "print(sorted(heavy & (set(sys.modules) - before)))"
-    )
+def run(code):
+    """What a new interpreter prints that runs `code`."""
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    return done.stdout.split()
+
+
+@pytest.mark.parametrize(
+    ("statement", "loaded"),
+    [
+        ("import convnative", ()),
+        ("from convnative import nn, functional", ("functional", "init", "nn", "shapes")),
+        ("import convnative; convnative.nn.Conv2d(1, 1, 3)", ("functional", "init", "nn", "shapes")),
+    ],
+)
+def test_import_is_light(statement, loaded):
+    """No package and no larger module of Python that few programs need, and of our own what is asked for."""
+    new = run(
+        f"import sys, numpy, autograd; before = set(sys.modules); {statement}; "
+        "print(*set(sys.modules) - before)"
+    )
+    heavy = (
+        "rich safetensors PIL matplotlib scipy asyncio concurrent csv ctypes dataclasses email http "
+        "importlib.metadata importlib.resources inspect json logging multiprocessing pathlib platform pprint "
+        "shutil socket subprocess tempfile textwrap unittest urllib xml zipfile"
+    )
+    assert not set(new) & set(heavy.split())
+    always = {"_autograd", "_checks", "_core", "_random", "runtime", "serialization", "summary"}
+    ours = {name for name in new if name.startswith("convnative.") and name.count(".") == 1}
+    assert ours == {f"convnative.{name}" for name in (*always, *loaded)}
+    rules = {"_arguments", "_symbols"} if "Conv2d" in statement else set()
+    assert {name.rpartition(".")[2] for name in new if "convnative.shapes." in name} == rules
+
+
+@pytest.mark.parametrize("name", cn._SUBMODULES)
+def test_each_module_loads_alone(name):
+    assert run(f"import convnative; print(convnative.{name} is convnative.{name})") == ["True"]
+
+
+def test_summary_stays_a_function():
+    """Beside the module of its name, in whichever way that is imported."""
+    for statement in (
+        "import convnative.summary",
+        "import convnative; from convnative.summary import Summary",
+        "import importlib, convnative; importlib.import_module('convnative.summary')",
+        "from convnative import *; import convnative",
+    ):
+        assert run(f"{statement}; print(type(convnative.summary).__name__)") == ["function"]
+
+
+def test_threads_load_modules_at_once():
+    code = """
+import sys, threading, convnative
+sys.setswitchinterval(1e-6)
+names = ["nn", "optim", "functional", "shapes", "init", "data", "models", "nn"] * 2
+start, found = threading.Barrier(len(names)), []
+def load(name):
+    start.wait()
+    module = getattr(convnative, name)
+    found.extend(public for public in getattr(module, "__all__", ()) if not hasattr(module, public))
+    found.append(module is sys.modules[f"convnative.{name}"])
+threads = [threading.Thread(target=load, args=(name,)) for name in names]
+[thread.start() for thread in threads]
+[thread.join() for thread in threads]
+print(*found)
+"""
+    assert run(code) == ["True"] * 16
 
 
 IMAGES = (2, 8, 6, 6)

@@ -4,6 +4,7 @@ import doctest
 import importlib
 import io
 import math
+import pickle
 
 import autograd.numpy as anp
 import numpy as np
@@ -427,12 +428,17 @@ def test_rich_table():
     assert "14x14" in text
 
 
+def test_summaries_can_be_pickled():
+    table = summary(lenet5(), (1, 1, 32, 32), compare="dense")
+    assert pickle.loads(pickle.dumps(table)) == table
+
+
 def test_package_exports():
     assert cn.summary is summary
     assert cn.count_parameters is count_parameters
 
 
-@pytest.mark.parametrize("module", ["summary", "_shape_rules"])
+@pytest.mark.parametrize("module", ["summary", "_summary_table", "_shape_rules"])
 def test_documented_examples(module):
     result = doctest.testmod(importlib.import_module(f"convnative.{module}"))
     assert result.attempted > 0

@@ -10,7 +10,6 @@ Convolution, pooling and their gradients for NumPy arrays, from a fast C++ core 
 
 from typing import TYPE_CHECKING, Any
 
-from . import data, functional, init, nn, optim
 from ._autograd import value_and_grad
 from ._random import manual_seed
 from .runtime import (
@@ -29,7 +28,7 @@ from .serialization import load, save
 from .summary import count_parameters, summary
 
 if TYPE_CHECKING:
-    from . import filters, models, plot, shapes, signal
+    from . import data, filters, functional, init, models, nn, optim, plot, shapes, signal
 
     __version__: str
 
@@ -62,10 +61,13 @@ __all__ = [
     "value_and_grad",
 ]
 
+_SUBMODULES = ("data", "filters", "functional", "init", "models", "nn", "optim", "plot", "shapes", "signal")
+
 
 def __getattr__(name: str) -> Any:
-    # What not every program needs is imported when it is first asked for.
-    if name in ("filters", "models", "plot", "shapes", "signal"):
+    # A program pays for the modules that it asks for. Their import, which Python does once and for one thread
+    # at a time, makes them attributes of the package.
+    if name in _SUBMODULES:
         from importlib import import_module
 
         return import_module(f".{name}", __name__)

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import _core, functional, shapes
+from . import _core
 from ._checks import choice, float_dtype, integer
-from .functional._prepared import PreparedConv
 
 if TYPE_CHECKING:
     import inspect
@@ -263,11 +262,15 @@ def explain(function: Callable[..., Any], /, *args: Any, dtype: Any = None, **kw
     """
     import inspect
 
+    from . import functional
+    from .functional._prepared import PreparedConv
+
     if isinstance(function, PreparedConv):
         return Explanation(function.facts())
     if function in _pools():
         return _explain_pool(function, inspect.signature(function).bind(*args, **kwargs), dtype)
-    if function not in _CONVOLUTIONS:
+    convolutions = _convolutions()
+    if function not in convolutions:
         name = getattr(function, "__name__", "")
         known = name in functional.__all__ and getattr(functional, name) is function
         if not known or function in (functional.one_hot, functional.relu_grad_input):
@@ -276,7 +279,7 @@ def explain(function: Callable[..., Any], /, *args: Any, dtype: Any = None, **kw
                 f"received {function!r}"
             )
         return _explain_by_shape(function, inspect.signature(function).bind(*args, **kwargs), dtype)
-    operation, input_name, weight_name = _CONVOLUTIONS[function]
+    operation, input_name, weight_name = convolutions[function]
     bound = inspect.signature(function).bind(*args, **kwargs)
     bound.apply_defaults()
     given = bound.arguments
@@ -298,21 +301,27 @@ def _dtype_of(values: Iterable[Any], dtype: Any) -> str:
     return float_dtype("dtype", dtype).name
 
 
-# What `explain` knows: the operation, and the arguments that hold the shapes of input and weight.
-_CONVOLUTIONS: dict[Callable[..., Any], tuple[str, str, str]] = {
-    getattr(functional, name.format(axes)): operation
-    for name, operation in {
+def _convolutions() -> dict[Callable[..., Any], tuple[str, str, str]]:
+    """Return the operation behind each convolution, and which arguments have the shapes of its arrays."""
+    from . import functional
+
+    families = {
         "conv{}d": ("forward", "input", "weight"),
         "conv{}d_grad_input": ("grad_input", "input_shape", "weight"),
         "conv{}d_grad_weight": ("grad_weight", "input", "weight_shape"),
         "conv_transpose{}d": ("transposed", "input", "weight"),
-    }.items()
-    for axes in (1, 2, 3)
-}
+    }
+    return {
+        getattr(functional, name.format(axes)): operation
+        for name, operation in families.items()
+        for axes in (1, 2, 3)
+    }
 
 
 def _pools() -> dict[Callable[..., Any], tuple[str, int]]:
     """Return the operation of the core and the number of axes behind each pool."""
+    from . import functional
+
     families = {
         "max_pool{}d": "max_pool_forward",
         "max_pool{}d_grad_input": "max_pool_grad",
@@ -333,6 +342,8 @@ def _pools() -> dict[Callable[..., Any], tuple[str, int]]:
 
 
 def _explain_pool(function: Callable[..., Any], bound: inspect.BoundArguments, dtype: Any) -> Explanation:
+    from . import shapes
+
     operation, axes = _pools()[function]
     bound.apply_defaults()
     given = bound.arguments
@@ -364,6 +375,7 @@ _ARRAYS = {"input", "grad_output", "weight", "bias", "target", "running_mean", "
 
 
 def _explain_by_shape(function: Callable[..., Any], bound: inspect.BoundArguments, dtype: Any) -> Explanation:
+    from . import functional
     from ._abstract import ShapeArray, Walk
     from ._shape_rules import RULES
     from .nn import Module

@@ -13,9 +13,8 @@ import autograd.numpy as anp
 import numpy as np
 from autograd.tracer import getval
 
-from .. import _core
+from .. import _core, shapes
 from .._checks import boolean
-from ..shapes import adaptive_output_shape
 from ._differentiation import cotangent, defjvp, defvjp, primitive, refuse_traced
 from ._indexed_pool import _indexed_add, _indexed_pick
 
@@ -303,7 +302,7 @@ def _sizes(axes: int, input: Array, output_size: OutputSize) -> Any:
     # What asks for no rules, and would cost more than the pool of a small array.
     if type(output_size) is int and 0 <= output_size < 1 << 16:
         return output_size
-    return adaptive_output_shape(shape, output_size, axes=axes)[-axes:]
+    return shapes.adaptive_output_shape(shape, output_size, axes=axes)[-axes:]
 
 
 @primitive

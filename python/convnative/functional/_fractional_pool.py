@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from autograd.tracer import getval
 
-from .. import _core
+from .. import _core, shapes
 from .._checks import boolean, float_array
 from .._random import generator
-from ..shapes import fractional_output_shape
 from ._differentiation import cotangent, defjvp, defvjp, primitive, refuse_traced
 from ._indexed_pool import _indexed_add, _indexed_pick
 
@@ -133,7 +132,7 @@ def _pool(
     boolean("return_indices", return_indices)
     abstract = hasattr(input, "__convnative_function__")
     shape = input.shape if abstract else float_array("input", getval(input)).shape
-    sizes = fractional_output_shape(shape, kernel_size, output_size, output_ratio, axes=axes)[-axes:]
+    sizes = shapes.fractional_output_shape(shape, kernel_size, output_size, output_ratio, axes=axes)[-axes:]
     config = (axes, kernel_size, sizes)
     if samples is None and not abstract:
         channels = (1, *shape)[-axes - 2 : -axes]  # a batch of one where there is none

@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from autograd.tracer import getval
 
-from .. import _core
-from ..shapes import unpool_output_shape
+from .. import _core, shapes
 from ._differentiation import cotangent, defjvp, defvjp, primitive, refuse_traced
 
 if TYPE_CHECKING:
@@ -150,7 +149,8 @@ def _unpool(
         raise TypeError(
             f"input: expected a numpy.ndarray of float32 or float64, received {type(input).__name__}"
         )
-    sizes = unpool_output_shape(input.shape, kernel_size, stride, padding, output_size, axes=axes)[-axes:]
+    settings = kernel_size, stride, padding, output_size
+    sizes = shapes.unpool_output_shape(input.shape, *settings, axes=axes)[-axes:]
     if out is not None:
         refuse_traced(input)
     elif type(input) is not np.ndarray:

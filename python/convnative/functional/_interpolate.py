@@ -16,9 +16,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from .. import _core
+from .. import _core, shapes
 from .._checks import boolean, choice, integer
-from ..shapes import interpolate_output_shape, normalize_scale, normalize_size
 from ._differentiation import cotangent, defjvp, defvjp, primitive
 
 if TYPE_CHECKING:
@@ -131,10 +130,10 @@ def _torch_config(
         raise ValueError(f"recompute_scale_factor: expected None where size is given, received {recompute!r}")
     if mode != "area" and shape[1] < 1:
         raise ValueError(f"input: expected at least one channel, received shape {shape}")
-    output: Any = interpolate_output_shape(shape, size, scale_factor)[2:]
+    output: Any = shapes.interpolate_output_shape(shape, size, scale_factor)[2:]
     scales: tuple[float | None, ...] = (None,) * axes
     if scale_factor is not None and not recompute:
-        scales = normalize_scale(scale_factor, axes)
+        scales = shapes.normalize_scale(scale_factor, axes)
 
     kernel, coordinates = _KERNELS.get(mode, "linear"), "torch_half_pixel"
     if mode == "area":
@@ -260,11 +259,11 @@ def resize(
     extents = [shape[axis] for axis in chosen]
     scales: tuple[float | None, ...] = (None,) * len(chosen)
     if scale_factor is not None:
-        factors = normalize_scale(scale_factor, len(chosen))
+        factors = shapes.normalize_scale(scale_factor, len(chosen))
         sizes = tuple(math.floor(extent * factor) for extent, factor in zip(extents, factors, strict=True))
         scales = factors
     else:
-        sizes = normalize_size(cast("Size", size), len(chosen), "size")
+        sizes = shapes.normalize_size(cast("Size", size), len(chosen), "size")
         if keep_aspect_ratio != "stretch" and all(extents):
             pick = min if keep_aspect_ratio == "not_larger" else max
             factor = pick(new / old for new, old in zip(sizes, extents, strict=True))

@@ -18,9 +18,8 @@ from typing import TYPE_CHECKING, Any
 import autograd.numpy as anp
 import numpy as np
 
-from .. import _core
+from .. import _core, shapes
 from .._checks import choice
-from ..shapes import normalize_size
 from ._avg_pool import _avg_pool, _avg_pool_grad
 from ._differentiation import cotangent, defjvp, defvjp, primitive, refuse_traced
 from ._max_pool import max_pool1d, max_pool2d, max_pool3d
@@ -214,7 +213,7 @@ def _average(config: _Config) -> tuple[tuple[Any, ...], int]:
     """Return the average pool, and the factor, that make the windows' (scaled) sums."""
     axes, _, kernel_size, stride, padding, dilation, ceil_mode, _, scaled = config
     divisor = None if scaled else 1
-    count = math.prod(normalize_size(kernel_size, axes, "kernel_size")) if scaled else 1
+    count = math.prod(shapes.normalize_size(kernel_size, axes, "kernel_size")) if scaled else 1
     return (axes, kernel_size, stride, padding, ceil_mode, True, divisor, dilation), count
 
 

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .. import _core
+from .. import _core, shapes
 from .._checks import choice, integer
-from ..shapes import pixel_shuffle_output_shape, pixel_unshuffle_output_shape
 from ._differentiation import cotangent, defjvp, defvjp, primitive
 
 if TYPE_CHECKING:
@@ -58,7 +57,7 @@ def pixel_shuffle(input: Array, upscale_factor: int, *, order: str = "crd") -> A
     [[[0.0, 1.0], [2.0, 3.0]]]
     """
     shape = _shape_of(input)
-    output: Any = pixel_shuffle_output_shape(shape, upscale_factor)
+    output: Any = shapes.pixel_shuffle_output_shape(shape, upscale_factor)
     *leading, channels, height, width = output[:-2] + shape[-2:]
     n, r = len(leading), upscale_factor
     if choice("order", order, _ORDERS) == "crd":
@@ -104,7 +103,7 @@ def pixel_unshuffle(input: Array, downscale_factor: int, *, order: str = "crd") 
     [[[0.0]], [[1.0]], [[2.0]], [[3.0]]]
     """
     shape = _shape_of(input)
-    output: Any = pixel_unshuffle_output_shape(shape, downscale_factor)
+    output: Any = shapes.pixel_unshuffle_output_shape(shape, downscale_factor)
     *leading, channels, height, width = shape[:-2] + output[-2:]
     n, r = len(leading), downscale_factor
     view = (*leading, channels, height, r, width, r)

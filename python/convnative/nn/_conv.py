@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from .. import functional as F
-from .. import init
+from .. import init, shapes
 from .._checks import choice, float_dtype, integer
 from .._random import generator
 from ..functional._prepared import conv_activated, prepare_conv
-from ..shapes import normalize_padding, normalize_size
 from ._activation import epilogue
 from ._lazy import LazyLayer
 from ._module import Module
@@ -48,10 +47,10 @@ class ConvBase(Module):
         axes = self._axes
         self.in_channels = integer("in_channels", in_channels, 1)
         self.out_channels = integer("out_channels", out_channels, 1)
-        self.kernel_size = normalize_size(kernel_size, axes, "kernel_size")
-        self.stride = normalize_size(stride, axes, "stride")
+        self.kernel_size = shapes.normalize_size(kernel_size, axes, "kernel_size")
+        self.stride = shapes.normalize_size(stride, axes, "stride")
         self.padding = _layer_padding(padding, axes)
-        self.dilation = normalize_size(dilation, axes, "dilation")
+        self.dilation = shapes.normalize_size(dilation, axes, "dilation")
         self.groups = integer("groups", groups, 1)
         for name, channels in (("in_channels", self.in_channels), ("out_channels", self.out_channels)):
             if channels % self.groups:
@@ -379,7 +378,7 @@ class LazyConv3d(_LazyConvNd, Conv3d):
 
 def _layer_padding(padding: Padding, axes: int) -> Padding:
     """Return the padding as torch keeps it: the name of a rule, or one int per axis, else pairs."""
-    pairs = normalize_padding(padding, axes)
+    pairs = shapes.normalize_padding(padding, axes)
     if isinstance(padding, str) or isinstance(pairs, str):
         return padding
     if all(before == after for before, after in pairs):

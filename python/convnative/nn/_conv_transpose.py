@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from .. import functional as F
+from .. import shapes
 from .._checks import choice
 from ..functional._prepared import prepare_conv_transpose
-from ..shapes import conv_transpose_output_size, normalize_padding, normalize_size
 from ._conv import ConvBase, LazyConvBase
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class _ConvTransposeNd(ConvBase):
         rng: RandomSource = None,
     ) -> None:
         super().__init__(in_channels, out_channels, kernel_size, stride, padding, dilation, groups)
-        self.output_padding = normalize_size(output_padding, self._axes, "output_padding", 0)
+        self.output_padding = shapes.normalize_size(output_padding, self._axes, "output_padding", 0)
         self.padding_mode = choice("padding_mode", padding_mode, ("zeros",))
         self._initialize((self.in_channels, self.out_channels // self.groups), bias, dtype, rng)
 
@@ -68,10 +68,10 @@ class _ConvTransposeNd(ConvBase):
                 f"output_size: expected {axes} or {input.ndim} sizes for an input of {input.ndim} "
                 f"dimensions, received {tuple(output_size)}"
             )
-        wanted = normalize_size(tuple(output_size[-axes:]), axes, "output_size")
-        sides = normalize_padding(self.padding, axes)
+        wanted = shapes.normalize_size(tuple(output_size[-axes:]), axes, "output_size")
+        sides = shapes.normalize_padding(self.padding, axes)
         smallest = tuple(
-            conv_transpose_output_size(
+            shapes.conv_transpose_output_size(
                 size,
                 kernel,
                 stride,

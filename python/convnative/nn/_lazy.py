@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ._module import Module
@@ -31,6 +30,8 @@ class LazyLayer(Module):
     _arguments: tuple[tuple[Any, ...], dict[str, Any]]  # of the plain class, without the features
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
+        import inspect
+
         # A plain layer of the fewest features checks the arguments and lends its settings; it draws its
         # weights elsewhere.
         signature = inspect.signature(self._plain)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .. import functional as F
-from ..shapes import normalize_size
+from .. import shapes
 from ._module import Module
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ class _PadNd(Module):
     def __init__(self, padding: Size) -> None:
         super().__init__()
         # Negative amounts crop.
-        self.padding = normalize_size(padding, 2 * self._axes, "padding", minimum=-(2**63))
+        self.padding = shapes.normalize_size(padding, 2 * self._axes, "padding", minimum=-(2**63))
 
     def forward(self, input: Array) -> Array:
         """Pad an input with channels, with or without batch."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from .. import functional as F
+from .. import shapes
 from .._random import generator
-from ..shapes import adaptive_output_shape, normalize_padding, normalize_size
 from ._module import Module
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class _MaxPoolNd(Module):
         super().__init__()
         self.kernel_size = _size("kernel_size", kernel_size, self._axes)
         self.stride = self.kernel_size if stride is None else _size("stride", stride, self._axes)
-        normalize_padding(padding, self._axes)
+        shapes.normalize_padding(padding, self._axes)
         self.padding = padding
         self.dilation = _size("dilation", dilation, self._axes)
         self.return_indices = bool(return_indices)
@@ -125,13 +125,15 @@ class _MaxUnpoolNd(Module):
 
     def __init__(self, kernel_size: Size, stride: Size | None = None, padding: Padding = 0) -> None:
         super().__init__()
-        self.kernel_size = normalize_size(kernel_size, self._axes, "kernel_size")
-        self.stride = self.kernel_size if stride is None else normalize_size(stride, self._axes, "stride")
+        self.kernel_size = shapes.normalize_size(kernel_size, self._axes, "kernel_size")
+        self.stride = (
+            self.kernel_size if stride is None else shapes.normalize_size(stride, self._axes, "stride")
+        )
         self.padding: Padding
         if isinstance(padding, (tuple, list)) and any(isinstance(side, (tuple, list)) for side in padding):
-            self.padding = normalize_padding(padding, self._axes)
+            self.padding = shapes.normalize_padding(padding, self._axes)
         else:
-            self.padding = normalize_size(cast("Size", padding), self._axes, "padding", 0)
+            self.padding = shapes.normalize_size(cast("Size", padding), self._axes, "padding", 0)
 
     def forward(self, input: Array, indices: Array, output_size: Sequence[int] | None = None) -> Array:
         """Put an input of shape (N, C, spatial...) or (C, spatial...) back to `indices`."""
@@ -239,14 +241,14 @@ class AvgPool1d(_AvgPoolNd):
         dilation: Size = 1,
     ) -> None:
         super().__init__()
-        self.kernel_size = normalize_size(kernel_size, 1, "kernel_size")
-        self.stride = self.kernel_size if stride is None else normalize_size(stride, 1, "stride")
-        normalize_padding(padding, 1)
+        self.kernel_size = shapes.normalize_size(kernel_size, 1, "kernel_size")
+        self.stride = self.kernel_size if stride is None else shapes.normalize_size(stride, 1, "stride")
+        shapes.normalize_padding(padding, 1)
         self.padding = (padding,) if isinstance(padding, int) else padding
         self.ceil_mode = _ceil_mode(ceil_mode)
         self.count_include_pad = bool(count_include_pad)
         self.divisor_override = divisor_override
-        self.dilation = normalize_size(dilation, 1, "dilation")
+        self.dilation = shapes.normalize_size(dilation, 1, "dilation")
 
     def forward(self, input: Array) -> Array:
         """Pool an input of shape (N, C, L) or (C, L)."""
@@ -279,7 +281,7 @@ class _DivisorAvgPoolNd(_AvgPoolNd):
         super().__init__()
         self.kernel_size = _size("kernel_size", kernel_size, self._axes)
         self.stride = self.kernel_size if stride is None else _size("stride", stride, self._axes)
-        normalize_padding(padding, self._axes)
+        shapes.normalize_padding(padding, self._axes)
         self.padding = padding
         self.ceil_mode = _ceil_mode(ceil_mode)
         self.count_include_pad = bool(count_include_pad)
@@ -366,7 +368,7 @@ class _LPPoolNd(Module):
         self.kernel_size = _size("kernel_size", kernel_size, self._axes)
         self.stride = None if stride is None else _size("stride", stride, self._axes)
         self.ceil_mode = _ceil_mode(ceil_mode)
-        normalize_padding(padding, self._axes)
+        shapes.normalize_padding(padding, self._axes)
         self.padding = padding
         self.dilation = _size("dilation", dilation, self._axes)
         self.definition = definition
@@ -461,7 +463,7 @@ class _AdaptivePoolNd(Module):
 
     def __init__(self, output_size: OutputSize) -> None:
         super().__init__()
-        adaptive_output_shape((1,) * (self._axes + 1), output_size, axes=self._axes)
+        shapes.adaptive_output_shape((1,) * (self._axes + 1), output_size, axes=self._axes)
         self.output_size = output_size
 
     def extra_repr(self) -> str:
@@ -623,10 +625,10 @@ class _FractionalMaxPoolNd(Module):
     ) -> None:
         super().__init__()
         axes = self._axes
-        self.kernel_size = normalize_size(kernel_size, axes, "kernel_size")
+        self.kernel_size = shapes.normalize_size(kernel_size, axes, "kernel_size")
         self.return_indices = bool(return_indices)
         self.output_size = (
-            None if output_size is None else normalize_size(output_size, axes, "output_size", 0)
+            None if output_size is None else shapes.normalize_size(output_size, axes, "output_size", 0)
         )
         self.output_ratio = output_ratio
         self._random_samples = _random_samples
@@ -764,7 +766,7 @@ class GlobalMaxPool(_GlobalPool):
 
 def _size(name: str, value: Size, axes: int) -> Size:
     """Check a size but keep it as it was given: the pools show it so, as torch's do."""
-    normalize_size(value, axes, name)
+    shapes.normalize_size(value, axes, name)
     return value if isinstance(value, int) else tuple(value)
 
 

@@ -11,44 +11,55 @@ The letters are those of Dumoulin and Visin, "A guide to convolution arithmetic 
 ``floor((I + P_before + P_after - F) / S) + 1``.
 """
 
-from ._arguments import MAX_SIZE, normalize_padding, normalize_size
-from ._inverse import Solution, Solutions, solve_input_size, solve_kernel_size, solve_padding, solve_stride
-from ._padding import effective_kernel_size, resolve_padding
-from ._pools import (
-    adaptive_output_shape,
-    adaptive_windows,
-    fractional_output_shape,
-    unpool_output_shape,
-    unpool_output_size,
-)
-from ._rearranging import (
-    fold_output_shape,
-    interpolate_output_shape,
-    normalize_scale,
-    pad_output_shape,
-    pixel_shuffle_output_shape,
-    pixel_unshuffle_output_shape,
-    unfold_output_shape,
-)
-from ._receptive_field import (
-    InputRegion,
-    ReceptiveField,
-    compose_receptive_fields,
-    halo,
-    input_region,
-    receptive_field,
-)
-from ._symbols import Expression, symbol
-from ._transposed import conv_transpose_output_shape, conv_transpose_output_size
-from ._windows import (
-    conv_output_shape,
-    conv_output_size,
-    element_count,
-    flatten_output_shape,
-    linear_output_shape,
-    pool_output_shape,
-    pool_output_size,
-)
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ._arguments import MAX_SIZE, normalize_padding, normalize_size
+    from ._inverse import (
+        Solution,
+        Solutions,
+        solve_input_size,
+        solve_kernel_size,
+        solve_padding,
+        solve_stride,
+    )
+    from ._padding import effective_kernel_size, resolve_padding
+    from ._pools import (
+        adaptive_output_shape,
+        adaptive_windows,
+        fractional_output_shape,
+        unpool_output_shape,
+        unpool_output_size,
+    )
+    from ._rearranging import (
+        fold_output_shape,
+        interpolate_output_shape,
+        normalize_scale,
+        pad_output_shape,
+        pixel_shuffle_output_shape,
+        pixel_unshuffle_output_shape,
+        unfold_output_shape,
+    )
+    from ._receptive_field import (
+        InputRegion,
+        ReceptiveField,
+        compose_receptive_fields,
+        halo,
+        input_region,
+        receptive_field,
+    )
+    from ._symbols import Expression, symbol
+    from ._transposed import conv_transpose_output_shape, conv_transpose_output_size
+    from ._windows import (
+        conv_output_shape,
+        conv_output_size,
+        element_count,
+        flatten_output_shape,
+        linear_output_shape,
+        pool_output_shape,
+        pool_output_size,
+    )
 
 __all__ = [
     "MAX_SIZE",
@@ -92,3 +103,64 @@ __all__ = [
     "unpool_output_shape",
     "unpool_output_size",
 ]
+
+# Layers and functions use single rules: each module is imported when one of its names is first asked for.
+_MODULES = {
+    "_arguments": ("MAX_SIZE", "normalize_padding", "normalize_size"),
+    "_inverse": (
+        "Solution",
+        "Solutions",
+        "solve_input_size",
+        "solve_kernel_size",
+        "solve_padding",
+        "solve_stride",
+    ),
+    "_padding": ("effective_kernel_size", "resolve_padding"),
+    "_pools": (
+        "adaptive_output_shape",
+        "adaptive_windows",
+        "fractional_output_shape",
+        "unpool_output_shape",
+        "unpool_output_size",
+    ),
+    "_rearranging": (
+        "fold_output_shape",
+        "interpolate_output_shape",
+        "normalize_scale",
+        "pad_output_shape",
+        "pixel_shuffle_output_shape",
+        "pixel_unshuffle_output_shape",
+        "unfold_output_shape",
+    ),
+    "_receptive_field": (
+        "InputRegion",
+        "ReceptiveField",
+        "compose_receptive_fields",
+        "halo",
+        "input_region",
+        "receptive_field",
+    ),
+    "_symbols": ("Expression", "symbol"),
+    "_transposed": ("conv_transpose_output_shape", "conv_transpose_output_size"),
+    "_windows": (
+        "conv_output_shape",
+        "conv_output_size",
+        "element_count",
+        "flatten_output_shape",
+        "linear_output_shape",
+        "pool_output_shape",
+        "pool_output_size",
+    ),
+}
+
+
+def __getattr__(name: str) -> Any:
+    for module, names in _MODULES.items():
+        if name in names:
+            value = globals()[name] = getattr(import_module(f".{module}", __name__), name)
+            return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

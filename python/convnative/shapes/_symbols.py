@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True)
-class _Quotient:
+class _Quotient(NamedTuple):
     """``floor(numerator / divisor)``, where the division does not come out even for every value."""
 
     numerator: Expression
