@@ -15,6 +15,10 @@ else()
 endif()
 
 set(CONVNATIVE_ISA_FLAGS_baseline "")
+if(CONVNATIVE_X86)
+  # There the baseline serves CPUs of before 2013: a quarter smaller is worth more than -O3's few per cent.
+  set(CONVNATIVE_ISA_FLAGS_baseline $<$<CONFIG:Release>:-O2>)
+endif()
 set(CONVNATIVE_ISA_FLAGS_avx2 -mavx2 -mfma -mbmi -mbmi2)
 set(CONVNATIVE_ISA_FLAGS_avx512
     -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma -mbmi -mbmi2 -mprefer-vector-width=512)
