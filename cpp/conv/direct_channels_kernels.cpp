@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "simd/strided.h"
+#include "simd/strided_places.h"
 #include "simd/transpose.h"
 #include "simd/vec.h"
 
@@ -36,11 +37,14 @@ void channels_tile(const ChannelsTile<T>& tile) {
 #pragma GCC unroll 16
     for (int i = 0; i < Points; ++i) acc[i][v] = start;
   }
-  const std::ptrdiff_t stride = tile.point_stride, second_half = tile.second_half;
+  const StridedPlaces<T, half> points(tile.point_stride);
+  const std::ptrdiff_t second_half = tile.second_half;
   const T* weight = tile.weight;
   const std::int32_t* offset = tile.offsets;
+#pragma GCC unroll 2
   for (std::int64_t p = tile.steps; p > 0; --p, ++offset, weight += Vectors * V::lanes) {
     const T* const first = tile.source + *offset;
+    const T* const second = first + second_half;
     __builtin_prefetch(tile.source + offset[channels_ahead]);
     Reg factor[Vectors];
 #pragma GCC unroll 3
@@ -48,14 +52,11 @@ void channels_tile(const ChannelsTile<T>& tile) {
       __builtin_prefetch(weight + (channels_ahead * Vectors + v) * V::lanes);
       factor[v] = V::load(weight + v * V::lanes);
     }
-    const T* x = first;
 #pragma GCC unroll 16
     for (int i = 0; i < Points; ++i) {
-      if (i == half) x = first + second_half;
-      const Reg element = V::broadcast(*x);
+      const Reg element = V::broadcast(i < half ? points.at(first, i) : points.at(second, i - half));
 #pragma GCC unroll 3
       for (int v = 0; v < Vectors; ++v) acc[i][v] = V::fma(element, factor[v], acc[i][v]);
-      x += stride;
     }
   }
 #pragma GCC unroll 16

@@ -5,11 +5,12 @@
 // broadcasts and 3 loads in the 12 cycles that 24 multiply-adds take), and broadcasting from anywhere means
 // that weights need no packing.
 //
-// On Intel's cores a scalar instruction may take a port of the multiply-adds, so a step has few: addresses of a
-// constant step, two steps to a turn (9 % faster there than one step with addresses computed in it).
+// A step has few scalar instructions, which may take a port of the multiply-adds (simd/strided_places.h): addresses of
+// a constant step, two steps to a turn.
 #pragma once
 
 #include "gemm/kernels.h"
+#include "simd/strided_places.h"
 #include "simd/vec.h"
 
 namespace convnative {
@@ -46,42 +47,30 @@ void microkernel(const GemmTile<T>& tile) {
     }
   }
 
-  // Row i of A, i = odd * 2^n, lies offset[odd] * 2^n bytes behind row 0: four registers and the scales of an address
-  // reach eight rows. Opaque, lest the compiler compute the products anew in every step.
-  const auto bytes = [](std::ptrdiff_t elements) {
-    return elements * static_cast<std::ptrdiff_t>(sizeof(T));
-  };
-  std::ptrdiff_t offset[(Rows + 1) / 2];
-#pragma GCC unroll 4
-  for (int half = 0; half < (Rows + 1) / 2; ++half) {
-    offset[half] = bytes((2 * half + 1) * tile.a_row);
-    __asm__("" : "+r"(offset[half]));
-  }
-  const auto step = [&](const char* a, const T* b) {
+  const StridedPlaces<T, Rows> rows(tile.a_row);
+  const auto step = [&](const T* a, const T* b) {
     Reg row[Vectors];
 #pragma GCC unroll 4
     for (int v = 0; v < Vectors; ++v) row[v] = V::load(b + v * V::lanes);
 #pragma GCC unroll 8
     for (int i = 0; i < Rows; ++i) {
-      const int power = i & -i;
-      const char* const element = i == 0 ? a : a + offset[i / power / 2] * power;
-      const Reg factor = V::broadcast(*reinterpret_cast<const T*>(element));
+      const Reg factor = V::broadcast(rows.at(a, i));
 #pragma GCC unroll 4
       for (int v = 0; v < Vectors; ++v) acc[i][v] = V::fma(factor, row[v], acc[i][v]);
     }
   };
 
-  const char* a = reinterpret_cast<const char*>(tile.a);
+  const T* a = tile.a;
   const T* b = tile.b;
   if (tile.a_inner != 1) {
-    for (std::int64_t p = tile.depth; p > 0; --p, a += bytes(tile.a_inner), b += panel) step(a, b);
+    for (std::int64_t p = tile.depth; p > 0; --p, a += tile.a_inner, b += panel) step(a, b);
   } else if (tile.next == nullptr) {
 #pragma GCC unroll 2
-    for (std::int64_t p = tile.depth; p > 0; --p, a += sizeof(T), b += panel) step(a, b);
+    for (std::int64_t p = tile.depth; p > 0; --p, ++a, b += panel) step(a, b);
   } else {
     const T* next = tile.next;
 #pragma GCC unroll 2
-    for (std::int64_t p = tile.depth; p > 0; --p, a += sizeof(T), b += panel, next += 64 / sizeof(T)) {
+    for (std::int64_t p = tile.depth; p > 0; --p, ++a, b += panel, next += 64 / sizeof(T)) {
       step(a, b);
       __builtin_prefetch(next, 0, 2);
     }
