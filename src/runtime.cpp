@@ -51,7 +51,6 @@ py::dict build_info() {
   py::dict info;
   info["compiler"] = CONVNATIVE_COMPILER;
   info["build_type"] = CONVNATIVE_BUILD_TYPE;
-  info["parallel"] = parallel_backend();
   info["detected_isa"] = name(detect_isa());
   info["usable_cpus"] = usable_cpus();
   return info;

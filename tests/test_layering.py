@@ -119,14 +119,14 @@ def test_bindings_alone_include_pybind11():
     assert any("pybind11" in header for file in sources(ROOT / "src") for _, header in includes(file))
 
 
-def test_one_source_uses_openmp():
+def test_one_source_starts_threads():
     users = {
         f.relative_to(CPP).as_posix()
         for f in sources(CPP)
-        if re.search(r"omp\.h|#\s*pragma\s+omp|\bomp_", code(f))
+        if re.search(r"\bstd::thread\b(?!::)|\bstd::async\b|omp\.h", code(f))
     }
-    assert users <= {"base/parallel.cpp"}
-    assert not [f for f in sources(ROOT / "src") if re.search(r"omp\.h|#\s*pragma\s+omp|\bomp_", code(f))]
+    measuring = {"base/best_rate.h"}
+    assert {f for f in users if not f.startswith("tests/")} == {"base/thread_pool.cpp"} | measuring
 
 
 def test_intrinsics_stay_in_simd():

@@ -4,16 +4,11 @@
 #include <array>
 #include <atomic>
 #include <chrono>
-#include <system_error>
-#include <thread>
-#include <vector>
 
 #include "base/aligned_buffer.h"
+#include "base/thread_pool.h"
 #include "convnative/runtime.h"
 
-#ifdef _OPENMP
-  #include <omp.h>
-#endif
 #ifdef __unix__
   #include <pthread.h>
 #endif
@@ -22,7 +17,6 @@ namespace convnative {
 namespace {
 
 std::atomic<InterruptCheck> interrupt_check{nullptr};
-std::atomic<bool> forked{false};  // this process is a child of one that had loaded the core
 std::atomic<int> busy_threads{0};
 
 // The threads that this call may use, handed back at its end.
@@ -112,40 +106,12 @@ class TaskQueue {
 
 thread_local TaskQueue::Place TaskQueue::place_;
 
-void run_on_plain_threads(TaskQueue& queue, int threads) {
-  std::vector<std::thread> helpers;
-  helpers.reserve(static_cast<std::size_t>(threads) - 1);
-  try {
-    for (int thread = 1; thread < threads; ++thread)
-      helpers.emplace_back([&queue, thread] { queue.work(thread); });
-  } catch (const std::system_error&) {
-    // The system gives no more threads: those that started, and this one, do the work.
-  }
-  queue.work(0);
-  for (std::thread& helper : helpers) helper.join();
-}
-
-void run_on_pool(TaskQueue& queue, int threads) {
-#ifdef _OPENMP
-  if (!forked) {
-  #pragma omp parallel num_threads(threads)
-    queue.work(omp_get_thread_num());
-    return;
-  }
-#endif
-  run_on_plain_threads(queue, threads);
-}
-
-// From the moment the library is loaded: the process's OpenMP pool may have been started by somebody else.
-[[maybe_unused]] const bool watching_forks = [] {
 #ifdef __unix__
-  pthread_atfork(nullptr, nullptr, [] {
-    forked = true;
-    busy_threads = 0;
-  });
-#endif
+[[maybe_unused]] const bool watching_forks = [] {
+  pthread_atfork(nullptr, nullptr, [] { busy_threads = 0; });
   return true;
 }();
+#endif
 
 }  // namespace
 
@@ -157,7 +123,8 @@ void run_tasks(std::int64_t tasks, int threads, TaskFunction function, void* con
   if (lease.granted() == 1)
     queue.work(0);
   else
-    run_on_pool(queue, lease.granted());
+    run_on_threads(
+        lease.granted(), [](void* work, int thread) { static_cast<TaskQueue*>(work)->work(thread); }, &queue);
   if (queue.stopped()) throw Interrupted();
 }
 
@@ -170,14 +137,6 @@ bool stop_requested() {
 int threads_for(double operations, double operations_per_thread) {
   const double useful = operations / operations_per_thread;
   return useful < 2 ? 1 : static_cast<int>(std::min<double>(useful, num_threads()));
-}
-
-const char* parallel_backend() {
-#ifdef _OPENMP
-  return "openmp";
-#else
-  return "threads";
-#endif
 }
 
 void set_interrupt_check(InterruptCheck check) {

@@ -1,4 +1,4 @@
-// The core's one way to use several threads: parallel.cpp is the only user of OpenMP.
+// The core's one way to use several threads, those of thread_pool.h.
 //
 // `parallel_for(tasks, threads, body)` calls `body(task, thread)` for every task in [0, tasks), each once, in
 // no fixed order; `thread` < threads tells calls that run at the same time apart (to index workspaces).
@@ -9,7 +9,7 @@
 //
 // * One task or one thread runs on the caller, without waking anybody.
 // * Calls from several threads share `num_threads()`: a call gets those that are free, at least its own.
-// * After fork() the child's calls work: they start plain threads, because an OpenMP pool does not survive.
+// * After fork() the child's calls work, on threads of its own.
 // * A body must not throw. A task should stay below some 50 ms, so that an interrupt is served in time, or ask
 //   `stop_requested()` as often.
 #pragma once
@@ -39,8 +39,5 @@ bool stop_requested();
 // How many of `num_threads()` a job of this many operations can feed: waking a thread costs about as much
 // time as a core needs for `operations_per_thread` of them.
 int threads_for(double operations, double operations_per_thread);
-
-// "openmp" or "threads".
-const char* parallel_backend();
 
 }  // namespace convnative
