@@ -199,11 +199,15 @@ template <class T>
 double cycles_of(const ConvProblem& problem) {
   const ConvShape& s = problem.shape;
   const bool forward = problem.operation == ConvOperation::forward;
-  const std::int64_t stride = s.stride[2], lanes = gemm_kernels<T>(problem.isa).lanes;
+  const GemmKernels<T>& kernels = gemm_kernels<T>(problem.isa);
+  const std::int64_t stride = s.stride[2], lanes = kernels.lanes;
   const std::int64_t plane = forward ? s.output_plane() : s.input_plane();
   const std::int64_t points = s.batch * plane;
   const std::int64_t row = forward ? s.output[2] : std::max<std::int64_t>(s.input[2] / stride, 1);
-  const auto vectors = static_cast<double>(ceil_div(points, lanes));
+  const EvenSplit panels(std::max<std::int64_t>(ceil_div(points, lanes), 1), kernels.max_vectors);
+  const auto vectors = static_cast<double>(panels.total);
+  // Tiles narrower than the widest load more for a product.
+  const double per_product = 0.41 + 0.14 * static_cast<double>(panels.parts * kernels.max_vectors) / vectors;
   const auto rows = static_cast<double>(forward ? s.out_channels_per_group() : s.in_channels_per_group());
   // Products for each of the rows' points; those of a gradient are shared out among the phases of the stride.
   const double depth = static_cast<double>(s.macs()) / static_cast<double>(s.groups) /
@@ -220,13 +224,13 @@ double cycles_of(const ConvProblem& problem) {
                          : static_cast<double>(points) * rows * sizeof(T) > static_cast<double>(cached) ? 30
                          : spans                                                                        ? 8
                                                                                                         : 4;
-  // A gradient's weights are brought into another order, kernel by kernel.
+  // A gradient's weights are brought into another order.
   const double weights = forward || problem.prepacked
                              ? 0
                              : static_cast<double>(s.weight_size()) *
-                                   (2 + 14 / static_cast<double>(std::max<std::int64_t>(s.taps(), 1)));
+                                   (1.5 + 4 / static_cast<double>(std::max<std::int64_t>(s.taps(), 1)));
   return static_cast<double>(s.groups) * vectors *
-             (depth * (0.59 * rows + packing * pieces) + 14 * static_cast<double>(s.taps()) * pieces +
+             (depth * (per_product * rows + packing * pieces) + 14 * static_cast<double>(s.taps()) * pieces +
               storing * rows + 100) +
          weights;
 }

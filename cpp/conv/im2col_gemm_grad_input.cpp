@@ -15,6 +15,7 @@
 #include <limits>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/checked.h"
 #include "base/parallel.h"
@@ -222,16 +223,25 @@ class Im2colGemmGradInput final : public ConvAlgorithm {
     const std::int64_t outputs = phase.gemm.channels;  // K / G
     const std::int64_t inputs = phase.gemm.rows;       // C / G
     const auto& [depth, row, column] = phase.axes;
-    const std::int64_t row_taps = shape_.kernel[1], column_taps = shape_.kernel[2];
-    const std::int64_t phase_taps = phase.gemm.lattice.taps();
-    parallel_for(shape_.in_channels, threads_, [&](std::int64_t c, int) {
-      T* target = packed + c * outputs * phase_taps;
-      for (std::int64_t k = c / inputs * outputs; k < (c / inputs + 1) * outputs; ++k) {
-        const T* const kernel = weight + (k * inputs + c % inputs) * shape_.taps();
-        for (std::int64_t i = 0, d = depth.first; i < depth.taps; ++i, d += depth.step)
-          for (std::int64_t j = 0, r = row.first; j < row.taps; ++j, r += row.step)
-            for (std::int64_t l = 0, s = column.first; l < column.taps; ++l, s += column.step)
-              *target++ = kernel[(d * row_taps + r) * column_taps + s];
+    std::vector<std::int64_t> taps;  // places in a kernel
+    for (std::int64_t i = 0, d = depth.first; i < depth.taps; ++i, d += depth.step)
+      for (std::int64_t j = 0, r = row.first; j < row.taps; ++j, r += row.step)
+        for (std::int64_t l = 0, s = column.first; l < column.taps; ++l, s += column.step)
+          taps.push_back((d * shape_.kernel[1] + r) * shape_.kernel[2] + s);
+    const auto phase_taps = static_cast<std::int64_t>(taps.size());
+    // A transposition: in blocks of channels, lest every kernel take a cache line of its own; few of them where
+    // targets that alias are written a tap at a time.
+    const std::int64_t block = phase_taps < 4 ? 8 : 16;
+    const std::int64_t blocks = ceil_div(inputs, block);
+    parallel_for(shape_.groups * blocks, threads_, [&](std::int64_t task, int) {
+      const std::int64_t group = task / blocks, first = task % blocks * block;
+      const std::int64_t channels = std::min(block, inputs - first);
+      T* target = packed + (group * inputs + first) * outputs * phase_taps;
+      for (std::int64_t k = 0; k < outputs; ++k, target += phase_taps) {
+        const T* kernel = weight + ((group * outputs + k) * inputs + first) * shape_.taps();
+        for (std::int64_t c = 0; c < channels; ++c, kernel += shape_.taps())
+          for (std::int64_t t = 0; t < phase_taps; ++t)
+            target[c * outputs * phase_taps + t] = kernel[taps[static_cast<std::size_t>(t)]];
       }
     });
   }
