@@ -166,9 +166,9 @@ def test_layouts_and_out():
 def test_packing_beforehand_allows_larger_tiles():
     _core.set_isa("avx512")
     _core.set_precision("default")
-    shapes = (1, 192, 14, 14), (192, 192, 3, 3)
+    shapes = (1, 256, 14, 14), (256, 256, 3, 3)
     assert cn.explain(cn.functional.conv2d, *shapes, padding=1)["algorithm"] == "winograd_2"
-    prepared = nn.Conv2d(192, 192, 3, padding=1).prepare(shapes[0])
+    prepared = nn.Conv2d(256, 256, 3, padding=1).prepare(shapes[0])
     assert cn.explain(prepared)["algorithm"] == "winograd_4"
 
 

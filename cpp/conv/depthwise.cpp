@@ -542,6 +542,9 @@ const char* depthwise_why_slower(const ConvProblem& problem) {
   const ConvShape& s = problem.shape;
   if (problem.operation == ConvOperation::forward && s.groups == 1 && s.out_channels > 1)
     return "a strip of the one channel serves all outputs";
+  if (problem.operation != ConvOperation::grad_input && s.stride[2] > 1 &&
+      s.out_channels_per_group() >= many_outputs)
+    return "so many outputs of one channel share strided patches in a matrix product";
   // On any level as with AVX-512: its sums round otherwise, and strict precision promises the same bits on all that
   // have fused multiply-adds.
   constexpr std::int64_t many_taps = 25;
@@ -549,10 +552,7 @@ const char* depthwise_why_slower(const ConvProblem& problem) {
   if (problem.operation == ConvOperation::grad_weight && s.groups == 1 && s.taps() >= many_taps &&
       10 * s.out_channels >= 9 * ceil_div(s.out_channels, lanes) * lanes)
     return "the outputs of one channel fill vectors";
-  return problem.operation != ConvOperation::grad_input && s.stride[2] > 1 &&
-                 s.out_channels_per_group() >= many_outputs
-             ? "so many outputs of one channel share strided patches in a matrix product"
-             : nullptr;
+  return nullptr;
 }
 
 std::shared_ptr<const ConvAlgorithm> make_depthwise(const ConvProblem& problem) {

@@ -460,8 +460,11 @@ double channels_cycles(const ConvProblem& problem) {
     const ConvShape s = flattened(product);
     const std::int64_t vectors = ceil_div(s.out_channels_per_group(), kernels.lanes);
     cycles += ChannelsBlocks<T>(s, product.step[2] > 1, kernels, 1).cycles;
-    if (!problem.prepacked)
-      cycles += static_cast<double>(s.groups * vectors * s.in_channels_per_group() * s.taps()) * 10;
+    if (problem.prepacked) continue;
+    const auto weights = static_cast<double>(s.groups * vectors * s.in_channels_per_group() * s.taps());
+    // Allocators return memory beyond 32 MiB to the system, which hands it out again page by page, cleared.
+    const bool kept = weights * kernels.lanes * sizeof(T) <= 32 << 20;
+    cycles += weights * (kept ? 13 : 25);
   }
   return cycles;
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <cmath>
 #include <limits>
 
 #include "base/aligned_buffer.h"
@@ -219,20 +220,28 @@ double cycles_of(const ConvProblem& problem) {
   // Tiles that span images or lie apart take a detour; results that no cache holds come slowly where each tile
   // touches all channels.
   constexpr std::int64_t cached = 8 << 20;
-  const bool spans = s.batch > 1 && plane < 3 * lanes;
-  const double storing = !forward && stride > 1                                                         ? 32
-                         : static_cast<double>(points) * rows * sizeof(T) > static_cast<double>(cached) ? 30
-                         : spans                                                                        ? 8
-                                                                                                        : 4;
+  const double spanning =
+      s.batch > 1
+          ? std::min(3 * static_cast<double>(lanes) / static_cast<double>(std::max<std::int64_t>(plane, 1)),
+                     1.0)
+          : 0;
+  const double storing = !forward && stride > 1 ? 32
+                         : static_cast<double>(points) * rows * sizeof(T) > static_cast<double>(cached)
+                             ? 30
+                             : 4 + 8 * spanning;
+  const double blocks = std::max(std::ceil(depth / static_cast<double>(gemm_blocking<T>().kc)), 1.0);
   // A gradient's weights are brought into another order.
   const double weights = forward || problem.prepacked
                              ? 0
                              : static_cast<double>(s.weight_size()) *
                                    (1.5 + 4 / static_cast<double>(std::max<std::int64_t>(s.taps(), 1)));
+  // Weights that L2 does not keep come from L3.
+  const double weight_bytes = static_cast<double>(s.weight_size()) * sizeof(T);
+  const double fetching = std::max(weight_bytes - 256 * 1024, 0.0) / 10;
   return static_cast<double>(s.groups) * vectors *
              (depth * (per_product * rows + packing * pieces) + 14 * static_cast<double>(s.taps()) * pieces +
-              storing * rows + 100) +
-         weights;
+              blocks * storing * rows + 100) +
+         weights + fetching;
 }
 
 }  // namespace

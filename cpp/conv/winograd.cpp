@@ -10,6 +10,9 @@
 //         for each MR tiles: micro-kernel   M[frequency][tile][NR]                   L2
 //       transform to outputs
 //
+// Where one block holds all tiles and the weights are not packed beforehand, U is used once: each panel of it is made
+// where it is used and never leaves L2.
+//
 // Each element of M is a sum over the terms and channels in a fixed order, and a tile's transforms depend on the
 // tile alone: blocks and threads change no bit.
 //
@@ -94,10 +97,11 @@ std::int64_t fitting_units(const WinogradGeometry& g, const WinogradKernels<T>& 
 }
 
 // Cycles of transforming and multiplying `tiles` tiles for so many vectors of output channels, roughly. The factors
-// were fitted to measurements with AVX-512; they hold within a quarter from 16 to 512 channels.
+// were fitted to measurements with AVX-512; they hold within a quarter from 16 to 512 channels. `passing`: U is made
+// where it is used.
 template <class T>
 double task_cycles(const WinogradGeometry& g, const WinogradKernels<T>& kernels, const GemmKernels<T>& gemm,
-                   double tiles, double out_vectors) {
+                   double tiles, double out_vectors, bool passing = false) {
   const auto in_vectors = static_cast<double>(g.terms() * ceil_div(g.in_channels, gemm.lanes));
   const auto results = static_cast<double>(g.result_phases());
   // Vectors of U.
@@ -106,7 +110,7 @@ double task_cycles(const WinogradGeometry& g, const WinogradKernels<T>& kernels,
   const double products = tiles * weights / 2;
   const double transforms = tiles * kernels.frequencies() * (in_vectors + results * out_vectors) * 8.6;
   const double bytes = weights * gemm.lanes * static_cast<double>(sizeof(T));
-  const bool near = bytes <= static_cast<double>(nominal_l2_bytes);  // U stays in L2
+  const bool near = passing || bytes <= static_cast<double>(nominal_l2_bytes);  // U stays in L2
   return products + transforms + (near ? 0 : bytes / 23);
 }
 
@@ -122,10 +126,11 @@ class Winograd final : public ConvAlgorithm {
         threads_(problem.threads),
         units_(g_.batch * g_.out_depth, g_.row, g_.column, kernels.row_outputs, kernels.outputs),
         run_units_(kernels.run_units(g_.column.in_step(), g_.column.out_step())),
-        panels_(ceil_div(g_.out_channels, gemm_.lanes), gemm_.max_vectors),
+        v_tile_(round_up(g_.sum_channels(), gemm_.lanes)),
+        passing_vectors_(problem.prepacked ? 0 : passing_vectors()),
+        panels_(ceil_div(g_.out_channels, gemm_.lanes), passing() ? passing_vectors_ : gemm_.max_vectors),
         tasks_(choose_tasks()),
         blocks_(units_.count, tasks_.block_units),
-        v_tile_(round_up(g_.sum_channels(), gemm_.lanes)),
         v_frequency_(padded(block_tiles() * v_tile_)),
         m_frequency_(padded(block_tiles() * gemm_.max_vectors * gemm_.lanes)) {
     for_each_phase([&](std::int64_t row, std::int64_t column) {
@@ -146,21 +151,19 @@ class Winograd final : public ConvAlgorithm {
     return std::string(kernels_.name) + ", " + gemm_.kernel(gemm_.max_rows, gemm_.max_vectors).name;
   }
   std::size_t packed_weight_bytes() const override {
-    return static_cast<std::size_t>(g_.groups * group_weights()) * sizeof(T);
+    return passing() ? 0 : static_cast<std::size_t>(g_.groups * group_weights()) * sizeof(T);
   }
   std::size_t workspace_bytes() const override { return thread_bytes() * static_cast<std::size_t>(threads_); }
   // Results that interleave are complete only behind the last panel.
   bool fuses_epilogue() const override { return g_.result_phases() == 1; }
 
   void pack(const void* weight, void* packed) const override {
+    if (passing()) return;
     const std::int64_t chunks = ceil_div(g_.in_channels, packed_channels);
     parallel_for(g_.groups * panels_.parts * chunks, threads_, [&](std::int64_t task, int) {
-      const std::int64_t chunk = task % chunks, panel = task / chunks % panels_.parts;
-      const std::int64_t group = task / chunks / panels_.parts;
-      const std::int64_t first = chunk * packed_channels;
-      pack_chunk(static_cast<const T*>(weight) + group * g_.weight_group, panel, first,
-                 std::min(packed_channels, g_.in_channels - first),
-                 static_cast<T*>(packed) + group * group_weights());
+      const std::int64_t panel = task / chunks % panels_.parts, group = task / chunks / panels_.parts;
+      pack_chunk(static_cast<const T*>(weight) + group * g_.weight_group, panel, task % chunks,
+                 static_cast<T*>(packed) + group * group_weights() + u_panel(panel));
     });
   }
 
@@ -177,7 +180,8 @@ class Winograd final : public ConvAlgorithm {
       block.last = blocks_.end(task % blocks_.parts);
       block.v = reinterpret_cast<T*>(memory);
       block.m = block.v + kernels_.frequencies() * v_frequency_;
-      block.scratch = block.m + kernels_.frequencies() * m_frequency_;
+      block.passing = block.m + kernels_.frequencies() * m_frequency_;
+      block.scratch = block.passing + passing_size(passing_vectors_);
       block.source = static_cast<const T*>(source);
       block.weight = static_cast<const T*>(arrays.weight) + block.group * g_.weight_group;
       block.packed = static_cast<const T*>(packed) + block.group * group_weights();
@@ -190,7 +194,13 @@ class Winograd final : public ConvAlgorithm {
       for (std::int64_t panel = part * panels / parts; panel < (part + 1) * panels / parts; ++panel) {
         const Panel place{panel % panels_.parts, panel / panels_.parts / g_.column.result_phases,
                           panel / panels_.parts % g_.column.result_phases};
-        multiply(block, place);
+        if (passing())
+          for (std::int64_t chunk = 0; chunk * packed_channels < g_.in_channels; ++chunk)
+            pack_chunk(block.weight, place.index, chunk, block.passing);
+        multiply(block, place,
+                 passing()
+                     ? block.passing
+                     : block.packed + u_panel(place.index) + u_phase(place.row_phase, place.column_phase));
         transform_output(block, place);
       }
     });
@@ -201,7 +211,7 @@ class Winograd final : public ConvAlgorithm {
   struct Block {
     std::int64_t group;
     std::int64_t first, last;  // units
-    T *v, *m, *scratch;
+    T *v, *m, *passing, *scratch;
     const T *source, *weight, *packed, *start;
     T* result;
     const ConvArrays* arrays;  // for the epilogue; null: none
@@ -216,6 +226,29 @@ class Winograd final : public ConvAlgorithm {
 
   std::int64_t padded(std::int64_t elements) const { return winograd_padded(elements, gemm_.lanes); }
 
+  // Whether U is made panel by panel where it is used.
+  bool passing() const { return passing_vectors_ > 0; }
+  // Elements of a panel of U of so many vectors.
+  std::int64_t passing_size(std::int64_t vectors) const {
+    return vectors == 0 ? 0 : kernels_.frequencies() * padded(g_.sum_channels() * vectors * gemm_.lanes);
+  }
+  // Vectors of a panel that is made where it is used: as many as fit the workspace, two at the least. 0: not worth it.
+  std::int64_t passing_vectors() const {
+    constexpr std::int64_t most_elements = (std::int64_t{2} << 20) / std::int64_t{sizeof(T)};
+    const std::int64_t out_vectors = ceil_div(g_.out_channels, gemm_.lanes), tiles = units_.tiles();
+    if (g_.result_phases() > 1 || units_.count == 0 ||
+        units_.count > fitting_units(g_, kernels_, gemm_, l2_cache_bytes()))
+      return 0;
+    const std::int64_t others =
+        kernels_.frequencies() * (padded(tiles * v_tile_) + padded(tiles * gemm_.max_vectors * gemm_.lanes)) +
+        static_cast<std::int64_t>(kernels_.scratch_size) + gemm_.lanes;
+    for (std::int64_t vectors = gemm_.max_vectors; vectors >= 2; --vectors)
+      if (others + passing_size(vectors) <= most_elements &&
+          g_.groups * ceil_div(out_vectors, vectors) >= threads_)
+        return vectors;
+    return 0;
+  }
+
   // Blocks of units and parts of the panels: as many as keep all threads at work to the end. Parts transform the
   // same source, each for itself, but share U out among them, which blocks fetch once each: for few tiles parts
   // are the better choice.
@@ -225,6 +258,7 @@ class Winograd final : public ConvAlgorithm {
 
   Tasks choose_tasks() const {
     const std::int64_t count = std::max<std::int64_t>(units_.count, 1);
+    if (passing()) return {count, std::min<std::int64_t>(panels_.parts, threads_)};
     const std::int64_t fewest = ceil_div(count, fitting_units(g_, kernels_, gemm_, l2_cache_bytes()));
     const std::int64_t all_panels = g_.result_phases() * std::max<std::int64_t>(panels_.parts, 1);
     Tasks best{count, 1};
@@ -274,10 +308,10 @@ class Winograd final : public ConvAlgorithm {
   }
   std::int64_t group_weights() const { return g_.result_phases() * u_panel(panels_.parts); }
   std::size_t thread_bytes() const {
-    return round_up_to_line(
-        (static_cast<std::size_t>(kernels_.frequencies() * (v_frequency_ + m_frequency_)) +
-         kernels_.scratch_size) *
-        sizeof(T));
+    return round_up_to_line((static_cast<std::size_t>(kernels_.frequencies() * (v_frequency_ + m_frequency_) +
+                                                      passing_size(passing_vectors_)) +
+                             kernels_.scratch_size) *
+                            sizeof(T));
   }
 
   // First place of a term in the sums.
@@ -286,8 +320,10 @@ class Winograd final : public ConvAlgorithm {
            g_.in_channels;
   }
 
-  void pack_chunk(const T* weight, std::int64_t panel, std::int64_t first, std::int64_t channels,
-                  T* packed) const {
+  // The taps of a chunk of input channels, of the group's weights, to a panel's U.
+  void pack_chunk(const T* weight, std::int64_t panel, std::int64_t chunk, T* u) const {
+    const std::int64_t first = chunk * packed_channels;
+    const std::int64_t channels = std::min(packed_channels, g_.in_channels - first);
     alignas(cache_line_bytes) T lanes[packed_channels * most_kernel_taps * most_lanes];
     const std::int64_t taps = g_.slice_taps, width = panel_width(panel);
     for (std::int64_t vector = panels_.begin(panel); vector < panels_.end(panel); ++vector)
@@ -307,7 +343,7 @@ class Winograd final : public ConvAlgorithm {
               first + (g_.forward ? place(row, column, depth_tap) : place(0, 0, depth_tap));
           kernels_.transform_weights({lanes, taps * gemm_.lanes, taps_[phase_index(row, column)].data(),
                                       channels,
-                                      packed + (g_.forward ? 0 : u_phase(row, column)) + u_panel(panel) +
+                                      u + (g_.forward ? 0 : u_phase(row, column)) +
                                           (vector - panels_.begin(panel)) * gemm_.lanes + channel * width,
                                       width, u_frequency(panel)});
         });
@@ -358,11 +394,9 @@ class Winograd final : public ConvAlgorithm {
     return axis.at(phase).taps == axis.taps || frequency < inputs - 1;
   }
 
-  void multiply(const Block& block, const Panel& panel) const {
+  void multiply(const Block& block, const Panel& panel, const T* packed) const {
     const EvenSplit tiles((block.last - block.first) * units_.phases, gemm_.max_rows);
     const std::int64_t width = panel_width(panel.index);
-    const T* const packed =
-        block.packed + u_panel(panel.index) + u_phase(panel.row_phase, panel.column_phase);
     for (int frequency = 0; frequency < kernels_.frequencies(); ++frequency) {
       const int row = frequency / kernels_.inputs, column = frequency % kernels_.inputs;
       T* const m = block.m + frequency * m_frequency_;
@@ -503,10 +537,12 @@ class Winograd final : public ConvAlgorithm {
   int threads_;
   WinogradTiles units_;
   std::int64_t run_units_;
+  std::int64_t v_tile_;
+  std::int64_t passing_vectors_;  // of a panel; 0: U is packed beforehand
   EvenSplit panels_;
   Tasks tasks_;
   EvenSplit blocks_;
-  std::int64_t v_tile_, v_frequency_, m_frequency_;
+  std::int64_t v_frequency_, m_frequency_;
   // The kernel's taps of each pair of phases, as WinogradWeights has them.
   std::array<std::array<std::int64_t, winograd_most_taps * winograd_most_taps>, 4> taps_;
 };
@@ -526,14 +562,15 @@ double cycles(const ConvProblem& problem, int outputs) {
   const double bytes = weights * gemm.lanes * sizeof(float);
   // Allocators return memory beyond 32 MiB to the system, which hands it out again page by page, cleared.
   const bool kept = static_cast<double>(g.groups) * bytes <= 32 << 20;
-  const double packing = problem.prepacked ? 0
-                                           : weights * (bytes <= static_cast<double>(nominal_l2_bytes) ? 7
-                                                        : kept                                         ? 14
-                                                                                                       : 100);
+  const bool near = bytes <= static_cast<double>(nominal_l2_bytes);
+  const bool passing = !problem.prepacked && !near && g.result_phases() == 1 && blocks == 1;
+  const double packing = problem.prepacked ? 0 : weights * (near ? 7 : passing ? 12 : kept ? 14 : 100);
   // The first block finds what is large of U far away.
-  const double fetching = std::max(bytes - 8 * double{nominal_l2_bytes}, 0.0) / 10;
-  return static_cast<double>(g.groups) *
-         (blocks * task_cycles(g, kernels, gemm, tiles / blocks, out_vectors) + packing + fetching);
+  const double fetching = passing ? 0 : std::max(bytes - 8 * double{nominal_l2_bytes}, 0.0) / 10;
+  constexpr double starting = 6000;
+  return starting + static_cast<double>(g.groups) *
+                        (blocks * task_cycles(g, kernels, gemm, tiles / blocks, out_vectors, passing) +
+                         packing + fetching);
 }
 
 constexpr const char* rougher_sums = "for 3 x 3 kernels alone: with 5 x 5 its rounding would show";
@@ -542,29 +579,31 @@ constexpr const char* slower =
 
 }  // namespace
 
-// The fastest without Winograd. Implicit im2col: packing a panel costs about as much as six rows' products with it,
-// and storing a gradient in the weights as much as fifty points' products.
+// The fastest without Winograd.
 double winograd_direct_cycles(const ConvProblem& problem) {
+  if (problem.operation != ConvOperation::grad_weight) {
+    double direct = im2col_gemm_cycles(problem);
+    if (direct_strip_why_not(problem) == nullptr && direct_strip_why_slower(problem) == nullptr)
+      direct = std::min(direct, direct_strip_cycles(problem));
+    if (direct_channels_why_not(problem) == nullptr)
+      direct = std::min(direct, direct_channels_cycles(problem));
+    return direct;
+  }
+  // Of im2col, packing a panel costs about as much as six rows' products with it, and storing a gradient as much as
+  // fifty points' products.
   const WinogradGeometry g(problem);
   const std::int64_t points = std::max<std::int64_t>(g.batch * g.out_depth * g.out_height * g.out_width, 1);
-  const bool grad_weight = problem.operation == ConvOperation::grad_weight;
-  const std::int64_t columns = grad_weight ? g.out_channels : points;  // in the lanes
-  const auto vectors = static_cast<double>(ceil_div(columns, gemm_kernels<float>(problem.isa).lanes));
+  const int lanes = gemm_kernels<float>(problem.isa).lanes;
+  const auto vectors = static_cast<double>(ceil_div(g.out_channels, lanes));
   const double products =
-      static_cast<double>(problem.shape.macs()) / static_cast<double>(columns) * vectors / 2;
+      static_cast<double>(problem.shape.macs()) / static_cast<double>(g.out_channels) * vectors / 2;
   const double im2col = 1.05 * products * (1 + 6 / static_cast<double>(g.out_channels)) *
-                        (grad_weight ? 1 + 50 / static_cast<double>(points) : 1);
-  double direct = im2col;
-  if (grad_weight && direct_channels_grad_weight_why_not(problem) == nullptr) {
-    // That model reckons with AVX-512.
-    const double slower = static_cast<double>(gemm_kernels<float>(Isa::avx512).lanes) /
-                          static_cast<double>(gemm_kernels<float>(problem.isa).lanes);
-    direct = std::min(direct, slower * direct_channels_grad_weight_cycles(problem));
-  }
-  if (grad_weight) return direct;
-  if (direct_strip_why_not(problem) == nullptr) direct = std::min(direct, direct_strip_cycles(problem));
-  if (direct_channels_why_not(problem) == nullptr) direct = std::min(direct, direct_channels_cycles(problem));
-  return direct;
+                        (1 + 50 / static_cast<double>(points));
+  if (direct_channels_grad_weight_why_not(problem) != nullptr) return im2col;
+  // That model reckons with AVX-512.
+  const double slower =
+      static_cast<double>(gemm_kernels<float>(Isa::avx512).lanes) / static_cast<double>(lanes);
+  return std::min(im2col, slower * direct_channels_grad_weight_cycles(problem));
 }
 
 const WinogradKernels<float>* winograd_row(const ConvProblem& problem, int outputs) {
