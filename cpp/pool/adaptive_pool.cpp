@@ -323,6 +323,7 @@ void max_forward(const PlaneShape& shape, const T* input, T* output, std::int64_
 void adaptive_avg_pool_forward(const PlaneShape& shape, DType dtype, const void* input, void* output,
                                Isa isa) {
   if (is_empty(shape)) return;
+  if (has_plain_average(shape)) return avg_pool_forward(plain_average(shape), {}, dtype, input, output, isa);
   if (dtype == DType::float32)
     avg_forward(shape, static_cast<const float*>(input), static_cast<float*>(output), isa);
   else

@@ -37,4 +37,30 @@ inline WindowTables adaptive_tables(const PlaneShape& shape) {
           adaptive_table(shape.input[2], shape.output[2])};
 }
 
+// Windows that are all alike are those of a plain pool. Its sums are of the type of the elements, which few of them do
+// not mind.
+inline bool has_plain_average(const PlaneShape& shape) {
+  constexpr std::int64_t few = 16;
+  std::int64_t elements = 1;
+  for (std::size_t axis = 0; axis < max_axes; ++axis) {
+    if (shape.output[axis] == 0 || shape.input[axis] % shape.output[axis] != 0) return false;
+    const std::int64_t extent = shape.input[axis] / shape.output[axis];
+    if (extent > few) return false;
+    elements *= extent;
+  }
+  return elements <= few && shape.output_plane() > 1;
+}
+
+inline PoolShape plain_average(const PlaneShape& shape) {
+  PoolShape plain;
+  plain.axes = shape.axes;
+  plain.batch = shape.batch;
+  plain.channels = shape.channels;
+  plain.input = shape.input;
+  plain.output = shape.output;
+  for (std::size_t axis = 0; axis < max_axes; ++axis)
+    plain.kernel[axis] = plain.stride[axis] = shape.input[axis] / shape.output[axis];
+  return plain;
+}
+
 }  // namespace convnative

@@ -5,6 +5,7 @@
 #include "pool/lane_pool.h"
 #include "pool/reduce.h"
 #include "pool/spread.h"
+#include "pool/squares.h"
 #include "ref/pool.h"
 
 namespace convnative {
@@ -14,6 +15,10 @@ template <class T>
 void forward(const PoolShape& shape, const AvgPoolDivisor& divisor, const T* input, T* output, Isa isa) {
   const PoolKernels<T>& kernels = pool_kernels<T>(isa);
   const Divisors<T> divisors(shape, divisor);
+  if (has_squares(shape)) {
+    const PoolDivisors<T> factors = divisors.from(0, 0);
+    return pool_of_squares(shape, kernels.sum_squares, input, output, factors.rows[0] * factors.columns[0]);
+  }
   const PoolReduction<T> reduction(shape, kernels.sum);
   if (max_or_sum_prefers_lanes(shape, kernels.lanes)) {
     const LanePool<T> pool = lane_pool(shape, kernels, reduction.separable());
