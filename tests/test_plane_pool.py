@@ -82,7 +82,10 @@ def test_few_alike_windows_are_those_of_a_plain_pool(kernel, dtype, isa):
     for rows, columns in ((2, 3), (7, 7), (1, 17)):
         shape = (2, 9, rows * kernel[0], columns * kernel[1])
         x = generator(shape, "alike").standard_normal(shape).astype(dtype)
-        assert_same_bits(F.adaptive_avg_pool2d(x, (rows, columns)), F.avg_pool2d(x, kernel), shape)
+        y = F.avg_pool2d(x, kernel)
+        assert_same_bits(F.adaptive_avg_pool2d(x, (rows, columns)), y, shape)
+        gradient = _core.adaptive_avg_pool_grad(2, y, shape, (rows, columns))
+        assert_same_bits(gradient, F.avg_pool2d_grad_input(y, shape, kernel), shape)
 
 
 def test_adaptive_maximum(dtype, isa):

@@ -299,6 +299,12 @@ def test_squares_are_added_row_by_row(dtype, isa):
             _core.set_num_threads(threads)
             y = _core.avg_pool_forward(len(shape) - 2, x, *geometry, False, divisor)
             assert_same_bits(y, sums / (divisor or 4), shape)
+            expected = np.zeros_like(x)
+            g = np.where(y < 0, dtype.type(-0.0), y)
+            shares = g / (divisor or 4) + 0  # a sum of one, which begins at +0
+            expected[..., : whole.shape[-2], : whole.shape[-1]] = shares.repeat(2, -1).repeat(2, -2)
+            gradient = _core.avg_pool_grad(len(shape) - 2, g, shape, *geometry, False, divisor)
+            assert_same_bits(gradient, expected, shape)
 
 
 def test_nan_propagates_from_every_lane_and_tail(dtype, isa):

@@ -143,6 +143,8 @@ PoolExplanation explain(PoolOperation operation, const PoolShape& shape, Isa isa
       }
       return touching(explain_reduction(PoolReduction<T>(shape, kernels.sum)), input + output);
     case PoolOperation::avg_grad:
+      if (has_squares(shape))
+        return touching(explain_squares(shape, kernels.spread_squares_name), input + output);
       if (sum_grad_prefers_lanes<T>(shape, lanes) && PoolSpread<T>(shape, kernels).applies()) {
         const LanePool<T> pool = lane_pool_of_elements(shape, kernels);
         if (pool.fits()) return touching(explain_lanes(pool, kernels.planes.sum_name), input + output);

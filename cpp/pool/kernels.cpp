@@ -48,6 +48,8 @@ namespace {
    pool_squares<T, MaxReduction<T>>,                           \
    type "_sum_squares_" CONVNATIVE_ISA_NAME,                   \
    pool_squares<T, SumReduction<T>>,                           \
+   type "_spread_squares_" CONVNATIVE_ISA_NAME,                \
+   spread_squares<T>,                                          \
    type "_pool_divide_" CONVNATIVE_ISA_NAME,                   \
    divide_row<T>,                                              \
    type "_sum_range_" CONVNATIVE_ISA_NAME,                     \

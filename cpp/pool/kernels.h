@@ -42,6 +42,10 @@
 // count rows of windows through the planes, which follow on each other. Nothing outside of [source, source_end) is read,
 // nothing but the results of those rows is written.
 //
+// PoolSquareShares: their adjoint. Every element of a window becomes +0 + its share over `divisor`, those under no window,
+// the last of odd sizes, +0. The rows of elements from the first under row `begin` up to the first under row `end` are
+// written, nothing else.
+//
 // PoolLanes: small planes, whose rows fill no vectors, are pooled with PLANES IN THE LANES. A block holds as many
 // planes as a vector has lanes, point by point: element `point` of plane `l` lies at block[point * lanes + l].
 // Offsets, steps and counts are in points. A window is any set of points that three spans and three steps
@@ -172,12 +176,21 @@ template <class T>
 struct PoolSquares {
   const T* source;  // of the first plane
   const T* source_end;
-  std::ptrdiff_t plane_step;
-  std::int64_t width;          // of a row of the source
+  std::int64_t height, width;  // of a plane of the source
   std::int64_t rows, columns;  // of windows, in a plane
   std::int64_t begin, end;
   T* result;  // of the first plane
   T divisor;  // of sums
+};
+
+template <class T>
+struct PoolSquareShares {
+  const T* shares;             // of the first plane
+  T* elements;                 // of the first plane
+  std::int64_t height, width;  // of a plane of elements
+  std::int64_t rows, columns;  // of windows, in a plane
+  std::int64_t begin, end;
+  T divisor;
 };
 
 template <class T>
@@ -243,6 +256,8 @@ struct PoolKernels {
   void (*max_squares)(const PoolSquares<T>&);
   const char* sum_squares_name;
   void (*sum_squares)(const PoolSquares<T>&);
+  const char* spread_squares_name;
+  void (*spread_squares)(const PoolSquareShares<T>&);
   const char* divide_name;
   void (*divide)(const PoolDivide<T>&);
   const char* sum_range_name;

@@ -63,7 +63,7 @@ void mean_planes(const T* source, std::int64_t planes, std::int64_t count, T* re
   }
 }
 
-// `Parts` vectors of columns. Of a loop over elements GCC 12 makes, at -O3, more permutations than additions.
+// `Parts` vectors of columns. GCC 12 at -O3 takes a loop over their elements apart into scalars.
 template <int Parts, class T>
 CONVNATIVE_INLINE void sum_columns(const T* source, std::int64_t depths, std::ptrdiff_t depth_step,
                                    std::int64_t rows, std::ptrdiff_t row_step, double* sums) {

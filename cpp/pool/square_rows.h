@@ -29,10 +29,11 @@ template <class T>
 class SquareRows {
  public:
   CONVNATIVE_INLINE explicit SquareRows(const PoolSquares<T>& squares)
-      : row_(squares.source + squares.begin / squares.rows * squares.plane_step +
-             squares.begin % squares.rows * 2 * squares.width),
+      : row_(squares.source +
+             (squares.begin / squares.rows * squares.height + squares.begin % squares.rows * 2) *
+                 squares.width),
         row_step_(2 * squares.width),
-        to_next_plane_(squares.plane_step - squares.rows * row_step_),
+        to_next_plane_((squares.height - 2 * squares.rows) * squares.width),
         rows_(squares.rows),
         left_(squares.rows - squares.begin % squares.rows) {}
 
@@ -122,6 +123,62 @@ void pool_squares(const PoolSquares<T>& given) {
         reduction.store(result + column);
       else
         reduction.store(result + column, end - result - column);
+    }
+  }
+}
+
+template <class T>
+void spread_squares(const PoolSquareShares<T>& given) {
+  using V = Vec<T>;
+  using Reg = typename V::Reg;
+  constexpr std::int64_t lanes = V::lanes;
+  constexpr auto lane = std::make_integer_sequence<int, V::lanes>{};
+  const PoolSquareShares<T> squares = given;  // which no store can change
+  const std::int64_t width = squares.width, columns = squares.columns, rows = squares.rows;
+  const auto first_under = [&](std::int64_t row) {
+    return squares.elements + (row / rows * squares.height + row % rows * 2) * width;
+  };
+  T* row = first_under(squares.begin);
+  T* const end = first_under(squares.end);
+  const T* shares = squares.shares + squares.begin * columns;
+  const auto store = [end](T* to, Reg x) __attribute__((always_inline)) {
+    if (to + lanes <= end)
+      V::store(to, x);
+    else
+      V::store(lane_mask<T>(0, end - to), to, x);
+  };
+  LaneDivisor<T> divisor;
+  const auto share = [&](Reg x) __attribute__((always_inline)) {
+    return V::zero() + divisor.divide(x, squares.divisor);
+  };
+  std::int64_t left = rows - squares.begin % rows;
+  for (std::int64_t i = squares.begin; i < squares.end; ++i, shares += columns, row += 2 * width) {
+    if (columns < lanes) {
+      // Zeros behind the end of a row, which are right up to the row that follows and written over there.
+      const Reg x = share(V::load(lane_mask<T>(0, columns), shares));
+      const Reg low = interleave_low(x, x, lane), high = interleave_high(x, x, lane);
+      for (T* to = row; to <= row + width; to += width) {
+        store(to, low);
+        if (lanes < width) store(to + lanes, high);
+      }
+    } else {
+      for (std::int64_t column = 0; column < columns; column += lanes) {
+        // The last windows go with some that are done already.
+        if (column + lanes > columns) column = columns - lanes;
+        const Reg x = share(V::load(shares + column));
+        const Reg low = interleave_low(x, x, lane), high = interleave_high(x, x, lane);
+        for (T* to = row + 2 * column; to <= row + 2 * column + width; to += width) {
+          V::store(to, low);
+          V::store(to + lanes, high);
+        }
+      }
+      if (2 * columns < width) row[width - 1] = row[2 * width - 1] = 0;
+    }
+    if (--left == 0) {
+      left = rows;
+      for (std::int64_t y = 2 * rows; y < squares.height; ++y, row += width)
+        for (std::int64_t column = 0; column < width; column += lanes)
+          store(row + 2 * width + column, V::zero());
     }
   }
 }

@@ -26,25 +26,30 @@ inline int squares_threads(const PoolShape& shape) {
   return threads_for(elements_under_windows(shape), pool_elements_per_thread);
 }
 
+// Calls `body(begin, end)` for parts of the rows of windows in all planes.
+template <class Body>
+void for_each_task_of_squares(const PoolShape& shape, const Body& body) {
+  const std::int64_t rows = shape.planes() * shape.input[0] * shape.output[1];
+  const TaskSplit split(rows, static_cast<double>(4 * shape.output[2]));
+  parallel_for(split.tasks(), squares_threads(shape),
+               [&](std::int64_t task, int) { body(split.begin(task), split.end(task)); });
+}
+
 template <class T>
 void pool_of_squares(const PoolShape& shape, void (*kernel)(const PoolSquares<T>&), const T* input, T* output,
                      T divisor) {
-  PoolSquares<T> all;
-  all.source = input;
-  all.source_end = input + shape.input_size();
-  all.plane_step = shape.input[1] * shape.input[2];
-  all.width = shape.input[2];
-  all.rows = shape.output[1];
-  all.columns = shape.output[2];
-  all.result = output;
-  all.divisor = divisor;
-  const std::int64_t rows = shape.planes() * shape.input[0] * shape.output[1];
-  const TaskSplit split(rows, static_cast<double>(4 * shape.output[2]));
-  parallel_for(split.tasks(), squares_threads(shape), [&](std::int64_t task, int) {
-    PoolSquares<T> squares = all;
-    squares.begin = split.begin(task);
-    squares.end = split.end(task);
-    kernel(squares);
+  for_each_task_of_squares(shape, [&](std::int64_t begin, std::int64_t end) {
+    kernel({input, input + shape.input_size(), shape.input[1], shape.input[2], shape.output[1],
+            shape.output[2], begin, end, output, divisor});
+  });
+}
+
+template <class T>
+void spread_over_squares(const PoolShape& shape, void (*kernel)(const PoolSquareShares<T>&),
+                         const T* grad_output, T* grad_input, T divisor) {
+  for_each_task_of_squares(shape, [&](std::int64_t begin, std::int64_t end) {
+    kernel({grad_output, grad_input, shape.input[1], shape.input[2], shape.output[1], shape.output[2], begin,
+            end, divisor});
   });
 }
 
