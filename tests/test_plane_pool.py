@@ -86,6 +86,8 @@ def test_few_alike_windows_are_those_of_a_plain_pool(kernel, dtype, isa):
         assert_same_bits(F.adaptive_avg_pool2d(x, (rows, columns)), y, shape)
         gradient = _core.adaptive_avg_pool_grad(2, y, shape, (rows, columns))
         assert_same_bits(gradient, F.avg_pool2d_grad_input(y, shape, kernel), shape)
+    x = generator("alike, overlapping").standard_normal((1, 20, 13, 27)).astype(dtype)
+    assert_same_bits(F.adaptive_avg_pool2d(x, (6, 13)), F.avg_pool2d(x, 3, 2))
 
 
 def test_adaptive_maximum(dtype, isa):

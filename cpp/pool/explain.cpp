@@ -178,8 +178,8 @@ PoolExplanation explain(PlanePoolOperation operation, const PlaneShape& shape, I
   const PoolKernels<T>& kernels = pool_kernels<T>(isa);
   const double elements = elements_per_adaptive_window(shape);
   const bool averages = operation == PlanePoolOperation::adaptive_avg_forward;
-  if (averages && has_plain_average(shape))
-    return explain<T>(PoolOperation::avg_forward, plain_average(shape), isa);
+  const auto plain = averages ? plain_average(shape) : std::nullopt;
+  if (plain) return explain<T>(PoolOperation::avg_forward, *plain, isa);
   if (averages && shape.output_plane() == 1)
     return explain_windows<T>(
         shape, elements,
