@@ -121,6 +121,10 @@ OTHERS = {
     "max_pool2d 3x3 stride 2": lambda x, like: F.max_pool2d(x, 3, 2, 1, out=like(F.max_pool2d(x, 3, 2, 1))),
     "max_pool2d 3x3 stride 1": lambda x, like: F.max_pool2d(x, 3, 1, 1, out=like(F.max_pool2d(x, 3, 1, 1))),
     "avg_pool2d": lambda x, like: F.avg_pool2d(x, 2, out=like(F.avg_pool2d(x, 2))),
+    "pools of squares": lambda x, like: [
+        pool(like(x[:, :, :4].copy()), 2, out=like(pool(x[:, :, :4], 2)))
+        for pool in (F.max_pool2d, F.avg_pool2d)
+    ],
     "avg_pool2d 3x3": lambda x, like: F.avg_pool2d(x, 3, 2, 1, out=like(F.avg_pool2d(x, 3, 2, 1))),
     "adaptive_avg_pool2d": lambda x, _: F.adaptive_avg_pool2d(x, (3, 2)),
     "global_avg_pool": lambda x, _: F.global_avg_pool(x),

@@ -77,6 +77,19 @@ def test_adaptive_average_of_dividing_sizes_is_exact(dtype, isa):
     assert_same_bits(F.avg_pool2d(x, 4), _core.adaptive_avg_pool_forward(2, x, (3, 15)))
 
 
+@pytest.mark.parametrize("kernel", [(2, 2), (3, 3), (1, 5), (4, 4), (16, 1)], ids=str)
+def test_few_alike_windows_are_those_of_a_plain_pool(kernel, dtype, isa):
+    for rows, columns in ((2, 3), (7, 7), (1, 17)):
+        shape = (2, 9, rows * kernel[0], columns * kernel[1])
+        x = generator(shape, "alike").standard_normal(shape).astype(dtype)
+        y = F.avg_pool2d(x, kernel)
+        assert_same_bits(F.adaptive_avg_pool2d(x, (rows, columns)), y, shape)
+        gradient = _core.adaptive_avg_pool_grad(2, y, shape, (rows, columns))
+        assert_same_bits(gradient, F.avg_pool2d_grad_input(y, shape, kernel), shape)
+    x = generator("alike, overlapping").standard_normal((1, 20, 13, 27)).astype(dtype)
+    assert_same_bits(F.adaptive_avg_pool2d(x, (6, 13)), F.avg_pool2d(x, 3, 2))
+
+
 def test_adaptive_maximum(dtype, isa):
     for shape, output in adaptive_cases():
         axes = len(output)
@@ -705,7 +718,8 @@ def test_receptive_fields():
 
 
 EXPLAINED = {
-    "direct": (lambda: cn.explain(F.max_pool2d, (2, 3, 48, 48), 2), "f32_max_pool_row_stride2"),
+    "squares": (lambda: cn.explain(F.adaptive_avg_pool2d, (2, 3, 48, 48), 24), "f32_sum_squares"),
+    "direct": (lambda: cn.explain(F.max_pool2d, (2, 3, 80, 80), 3, 2), "f32_max_pool_row_stride2"),
     "separable": (lambda: cn.explain(F.avg_pool2d, (2, 3, 80, 80), 5, 1), "f32_sum_pool_row_stride1"),
     "argmax": (lambda: cn.explain(F.max_pool1d, (1, 32), 3, return_indices=True), "f32_taps_pool_row"),
     "spread": (

@@ -111,11 +111,27 @@ def plane_cases():
     ]
 
 
+@cache
+def square_cases():
+    """2x2 windows side by side: rows with every tail, odd and even numbers of them."""
+    cases = []
+    for width in range(2, 68):
+        height, planes = width % 6 + 2, width % 35 + 1
+        if width % 4 == 3:
+            cases.append(
+                ((1, planes, 2, height, width), (1, 2, 2), (1, 2, 2), ((0, 0),) * 3, (1, 1, 1), False)
+            )
+        else:
+            cases.append(((1, planes, height, width), (2, 2), (2, 2), ((0, 0),) * 2, (1, 1), width % 4 == 0))
+    return cases
+
+
 FAMILIES = {
     "axis": axis_cases,
     "widths": width_cases,
     "other axes": other_axes_cases,
     "planes": plane_cases,
+    "squares": square_cases,
 }
 
 
@@ -269,6 +285,26 @@ def test_averages_do_not_depend_on_the_level(dtype):
         for y, gradient in results[1:]:
             assert_same_bits(y, results[0][0], (shape, geometry))
             assert_same_bits(gradient, results[0][1], (shape, geometry))
+
+
+def test_squares_are_added_row_by_row(dtype, isa):
+    """In the order of any window, whatever the driver; the last shapes take several tasks."""
+    wide = [((1, 35, 90, width), (2, 2), (2, 2), ((0, 0), (0, 0)), (1, 1), False) for width in (14, 23, 66)]
+    for shape, *geometry in without_dilation([*square_cases(), *wide]):
+        x = generator(shape, "squares").standard_normal(shape).astype(dtype)
+        whole = x[..., : shape[-2] // 2 * 2, : shape[-1] // 2 * 2]
+        first, second = whole[..., ::2, :], whole[..., 1::2, :]
+        sums = ((first[..., ::2] + first[..., 1::2]) + second[..., ::2]) + second[..., 1::2]
+        for threads, divisor in ((1, None), (3, 3)):
+            _core.set_num_threads(threads)
+            y = _core.avg_pool_forward(len(shape) - 2, x, *geometry, False, divisor)
+            assert_same_bits(y, sums / (divisor or 4), shape)
+            expected = np.zeros_like(x)
+            g = np.where(y < 0, dtype.type(-0.0), y)
+            shares = g / (divisor or 4) + 0  # a sum of one, which begins at +0
+            expected[..., : whole.shape[-2], : whole.shape[-1]] = shares.repeat(2, -1).repeat(2, -2)
+            gradient = _core.avg_pool_grad(len(shape) - 2, g, shape, *geometry, False, divisor)
+            assert_same_bits(gradient, expected, shape)
 
 
 def test_nan_propagates_from_every_lane_and_tail(dtype, isa):

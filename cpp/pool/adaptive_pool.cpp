@@ -14,6 +14,7 @@
 #include "pool/adaptive_windows.h"
 #include "pool/kernels.h"
 #include "pool/lane_pool.h"
+#include "pool/squares.h"
 #include "pool/tap_places.h"
 #include "pool/window_max.h"
 #include "pool/window_tables.h"
@@ -323,6 +324,7 @@ void max_forward(const PlaneShape& shape, const T* input, T* output, std::int64_
 void adaptive_avg_pool_forward(const PlaneShape& shape, DType dtype, const void* input, void* output,
                                Isa isa) {
   if (is_empty(shape)) return;
+  if (const auto plain = plain_average(shape)) return avg_pool_forward(*plain, {}, dtype, input, output, isa);
   if (dtype == DType::float32)
     avg_forward(shape, static_cast<const float*>(input), static_cast<float*>(output), isa);
   else
@@ -337,6 +339,8 @@ void adaptive_avg_pool_grad(const PlaneShape& shape, DType dtype, const void* gr
     std::memset(grad_input, 0, static_cast<std::size_t>(shape.input_size()) * width);
     return;
   }
+  if (const auto plain = plain_average(shape); plain && has_squares(*plain))
+    return avg_pool_grad(*plain, {}, dtype, grad_output, grad_input, isa);
   if (dtype == DType::float32)
     avg_grad(shape, static_cast<const float*>(grad_output), static_cast<float*>(grad_input), isa);
   else

@@ -5,6 +5,7 @@
 #include "pool/lane_pool.h"
 #include "pool/reduce.h"
 #include "pool/spread.h"
+#include "pool/squares.h"
 #include "ref/pool.h"
 
 namespace convnative {
@@ -14,6 +15,8 @@ template <class T>
 void forward(const PoolShape& shape, const AvgPoolDivisor& divisor, const T* input, T* output, Isa isa) {
   const PoolKernels<T>& kernels = pool_kernels<T>(isa);
   const Divisors<T> divisors(shape, divisor);
+  if (has_squares(shape))
+    return pool_of_squares(shape, kernels.sum_squares, input, output, divisors.of_first_window());
   const PoolReduction<T> reduction(shape, kernels.sum);
   if (max_or_sum_prefers_lanes(shape, kernels.lanes)) {
     const LanePool<T> pool = lane_pool(shape, kernels, reduction.separable());
@@ -26,6 +29,10 @@ template <class T>
 void grad(const PoolShape& shape, const AvgPoolDivisor& divisor, const T* grad_output, T* grad_input,
           Isa isa) {
   const PoolKernels<T>& kernels = pool_kernels<T>(isa);
+  if (has_squares(shape)) {
+    const T by = Divisors<T>(shape, divisor).of_first_window();
+    return spread_over_squares(shape, kernels.spread_squares, grad_output, grad_input, by);
+  }
   const PoolSpread<T> spread(shape, kernels);
   if (!spread.applies()) return ref::avg_pool_grad(shape, divisor, grad_output, grad_input);
   const Divisors<T> divisors(shape, divisor);

@@ -43,6 +43,8 @@ class Divisors {
             full_end_ - begin};
   }
 
+  T of_first_window() const { return rows_[0] * columns_[0]; }
+
   // For windows [begin, end) of the output's row `y` at `depth`.
   PoolDivide<T> divide(const T* source, T* result, std::int64_t depth, std::int64_t y, std::int64_t begin,
                        std::int64_t end) const {

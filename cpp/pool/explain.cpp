@@ -10,6 +10,7 @@
 #include "pool/power.h"
 #include "pool/reduce.h"
 #include "pool/spread.h"
+#include "pool/squares.h"
 #include "pool/tap_places.h"
 #include "pool/window_max.h"
 
@@ -86,6 +87,15 @@ PoolExplanation explain_lanes(const Pool& pool, const char* kernel) {
           0};
 }
 
+PoolExplanation explain_squares(const PoolShape& shape, const char* kernel) {
+  return {"squares",
+          kernel,
+          "2x2 windows side by side: their rows run on through the planes",
+          squares_threads(shape),
+          0,
+          0};
+}
+
 template <class T>
 PoolExplanation explain(PoolOperation operation, const PoolShape& shape, Isa isa) {
   const PoolKernels<T>& kernels = pool_kernels<T>(isa);
@@ -100,6 +110,8 @@ PoolExplanation explain(PoolOperation operation, const PoolShape& shape, Isa isa
   const char* const argmax_name = kernels.planes.argmax_name;
   switch (operation) {
     case PoolOperation::max_forward:
+      if (has_squares(shape))
+        return touching(explain_squares(shape, kernels.max_squares_name), input + output);
       if (max_or_sum_prefers_lanes(shape, lanes)) {
         const LanePool<T> pool = lane_pool(shape, kernels, PoolReduction<T>(shape, kernels.max).separable());
         if (pool.fits()) return touching(explain_lanes(pool, kernels.planes.max_name), input + output);
@@ -123,12 +135,16 @@ PoolExplanation explain(PoolOperation operation, const PoolShape& shape, Isa isa
                       bytes);
     }
     case PoolOperation::avg_forward:
+      if (has_squares(shape))
+        return touching(explain_squares(shape, kernels.sum_squares_name), input + output);
       if (max_or_sum_prefers_lanes(shape, lanes)) {
         const LanePool<T> pool = lane_pool(shape, kernels, PoolReduction<T>(shape, kernels.sum).separable());
         if (pool.fits()) return touching(explain_lanes(pool, kernels.planes.sum_name), input + output);
       }
       return touching(explain_reduction(PoolReduction<T>(shape, kernels.sum)), input + output);
     case PoolOperation::avg_grad:
+      if (has_squares(shape))
+        return touching(explain_squares(shape, kernels.spread_squares_name), input + output);
       if (sum_grad_prefers_lanes<T>(shape, lanes) && PoolSpread<T>(shape, kernels).applies()) {
         const LanePool<T> pool = lane_pool_of_elements(shape, kernels);
         if (pool.fits()) return touching(explain_lanes(pool, kernels.planes.sum_name), input + output);
@@ -162,6 +178,8 @@ PoolExplanation explain(PlanePoolOperation operation, const PlaneShape& shape, I
   const PoolKernels<T>& kernels = pool_kernels<T>(isa);
   const double elements = elements_per_adaptive_window(shape);
   const bool averages = operation == PlanePoolOperation::adaptive_avg_forward;
+  const auto plain = averages ? plain_average(shape) : std::nullopt;
+  if (plain) return explain<T>(PoolOperation::avg_forward, *plain, isa);
   if (averages && shape.output_plane() == 1)
     return explain_windows<T>(
         shape, elements,

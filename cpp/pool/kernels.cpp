@@ -7,6 +7,7 @@
 #include "pool/range.h"
 #include "pool/row.h"
 #include "pool/spread_row.h"
+#include "pool/square_rows.h"
 
 namespace convnative {
 namespace CONVNATIVE_ISA {
@@ -43,6 +44,12 @@ namespace {
    CONVNATIVE_POOL_FAMILY(T, type, "sum", SumReduction),       \
    CONVNATIVE_POOL_FAMILY(T, type, "argmax", ArgmaxReduction), \
    CONVNATIVE_POOL_FAMILY(T, type, "taps", TapsReduction),     \
+   type "_max_squares_" CONVNATIVE_ISA_NAME,                   \
+   pool_squares<T, MaxReduction<T>>,                           \
+   type "_sum_squares_" CONVNATIVE_ISA_NAME,                   \
+   pool_squares<T, SumReduction<T>>,                           \
+   type "_spread_squares_" CONVNATIVE_ISA_NAME,                \
+   spread_squares<T>,                                          \
    type "_pool_divide_" CONVNATIVE_ISA_NAME,                   \
    divide_row<T>,                                              \
    type "_sum_range_" CONVNATIVE_ISA_NAME,                     \

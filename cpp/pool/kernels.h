@@ -38,6 +38,14 @@
 //   sum_rows   sums[i] = the sum in float64 of source[d * depth_step + r * row_step + i], r running fastest
 //   max_range  the largest; NaN where there is one, -infinity for none. Of zeros of both signs it is either.
 //
+// PoolSquares: windows of two rows and two columns side by side, without padding, reduced as above. `begin` and `end`
+// count rows of windows through the planes, which follow on each other. Nothing outside of [source, source_end) is read,
+// nothing but the results of those rows is written.
+//
+// PoolSquareShares: their adjoint. Every element of a window becomes +0 + its share over `divisor`, those under no window,
+// the last of odd sizes, +0. The rows of elements from the first under row `begin` up to the first under row `end` are
+// written, nothing else.
+//
 // PoolLanes: small planes, whose rows fill no vectors, are pooled with PLANES IN THE LANES. A block holds as many
 // planes as a vector has lanes, point by point: element `point` of plane `l` lies at block[point * lanes + l].
 // Offsets, steps and counts are in points. A window is any set of points that three spans and three steps
@@ -165,6 +173,27 @@ struct PoolPairs {
 };
 
 template <class T>
+struct PoolSquares {
+  const T* source;  // of the first plane
+  const T* source_end;
+  std::int64_t height, width;  // of a plane of the source
+  std::int64_t rows, columns;  // of windows, in a plane
+  std::int64_t begin, end;
+  T* result;  // of the first plane
+  T divisor;  // of sums
+};
+
+template <class T>
+struct PoolSquareShares {
+  const T* shares;             // of the first plane
+  T* elements;                 // of the first plane
+  std::int64_t height, width;  // of a plane of elements
+  std::int64_t rows, columns;  // of windows, in a plane
+  std::int64_t begin, end;
+  T divisor;
+};
+
+template <class T>
 struct LaneWindows {
   const LaneSpan* rows;
   const LaneSpan* columns;
@@ -223,6 +252,12 @@ struct PoolKernels {
   PoolKernel<T, T> sum[pool_strides];
   PoolKernel<T, PoolIndex<T>> argmax[pool_strides];
   PoolKernel<T, std::uint8_t> taps[pool_strides];
+  const char* max_squares_name;
+  void (*max_squares)(const PoolSquares<T>&);
+  const char* sum_squares_name;
+  void (*sum_squares)(const PoolSquares<T>&);
+  const char* spread_squares_name;
+  void (*spread_squares)(const PoolSquareShares<T>&);
   const char* divide_name;
   void (*divide)(const PoolDivide<T>&);
   const char* sum_range_name;

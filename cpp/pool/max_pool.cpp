@@ -10,6 +10,7 @@
 #include "pool/lane_pool.h"
 #include "pool/planes.h"
 #include "pool/reduce.h"
+#include "pool/squares.h"
 #include "pool/tap_places.h"
 #include "pool/window.h"
 #include "ref/pool.h"
@@ -20,6 +21,7 @@ namespace {
 template <class T>
 void forward(const PoolShape& shape, const T* input, T* output, Isa isa) {
   const PoolKernels<T>& kernels = pool_kernels<T>(isa);
+  if (has_squares(shape)) return pool_of_squares(shape, kernels.max_squares, input, output, T{1});
   const PoolReduction<T> reduction(shape, kernels.max);
   if (max_or_sum_prefers_lanes(shape, kernels.lanes)) {
     const LanePool<T> pool = lane_pool(shape, kernels, reduction.separable());

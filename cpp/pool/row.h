@@ -34,6 +34,7 @@ struct MaxReduction {
   static CONVNATIVE_INLINE bool undecided(std::int64_t) { return false; }
   CONVNATIVE_INLINE void add(Reg x, std::ptrdiff_t) { best = V::max(best, x); }
   CONVNATIVE_INLINE void add(Reg x, std::int64_t, std::int64_t, std::ptrdiff_t) { best = V::max(best, x); }
+  CONVNATIVE_INLINE Reg value() const { return best; }
   CONVNATIVE_INLINE void store(T* result) const { V::store(result, best); }
   CONVNATIVE_INLINE void store(T* result, std::int64_t count) const {
     V::store(lane_mask<T>(0, count), result, best);
@@ -53,6 +54,7 @@ struct SumReduction {
   // A chain that starts from +0 is never -0, so that the neutral +0 changes no bit.
   CONVNATIVE_INLINE void add(Reg x, std::ptrdiff_t) { sum = sum + x; }
   CONVNATIVE_INLINE void add(Reg x, std::int64_t, std::int64_t, std::ptrdiff_t) { sum = sum + x; }
+  CONVNATIVE_INLINE Reg value() const { return sum; }
   CONVNATIVE_INLINE void store(T* result) const { V::store(result, sum); }
   CONVNATIVE_INLINE void store(T* result, std::int64_t count) const {
     V::store(lane_mask<T>(0, count), result, sum);
