@@ -108,7 +108,9 @@ double task_cycles(const WinogradGeometry& g, const WinogradKernels<T>& kernels,
   const double weights =
       static_cast<double>(g.products(kernels.row_inputs, kernels.inputs) * g.in_channels) * out_vectors;
   const double products = tiles * weights / 2;
-  const double transforms = tiles * kernels.frequencies() * (in_vectors + results * out_vectors) * 8.6;
+  // Phases are gathered and scattered.
+  const double per_vector = g.column.source_phases > 1 || g.column.result_phases > 1 ? 14 : 8.6;
+  const double transforms = tiles * kernels.frequencies() * (in_vectors + results * out_vectors) * per_vector;
   const double bytes = weights * gemm.lanes * static_cast<double>(sizeof(T));
   const bool near = passing || bytes <= static_cast<double>(nominal_l2_bytes);  // U stays in L2
   return products + transforms + (near ? 0 : bytes / 23);
