@@ -4,8 +4,8 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <memory>
-#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -112,21 +112,22 @@ static_assert(alignof(Offer) > 1);
 std::atomic<Helper*> first_helper{nullptr};
 std::atomic<int> helper_count{0};
 
-// A thread with this as its first offer, or null where the system gives none.
+// A thread with this as its first offer, or null where the system gives none: others may be at work already, so that
+// nothing may be thrown.
 Helper* start_helper(const Offer& offer) {
-  auto helper = std::make_unique<Helper>(offer);
   // More threads than CPUs would only keep each other from working.
   const bool spin = ++helper_count < usable_cpus();
   try {
+    auto helper = std::make_unique<Helper>(offer);
     std::thread([made = helper.get(), spin] { made->live(spin); }).detach();
-  } catch (const std::system_error&) {
+    std::atomic<Helper*>* link = &first_helper;
+    for (Helper* taken = nullptr; !link->compare_exchange_strong(taken, helper.get()); taken = nullptr)
+      link = &taken->next;
+    return helper.release();
+  } catch (const std::exception&) {
     --helper_count;
     return nullptr;
   }
-  std::atomic<Helper*>* link = &first_helper;
-  for (Helper* taken = nullptr; !link->compare_exchange_strong(taken, helper.get()); taken = nullptr)
-    link = &taken->next;
-  return helper.release();
 }
 
 #ifdef __unix__
