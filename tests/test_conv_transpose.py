@@ -408,7 +408,7 @@ def test_explain():
             getattr(F, f"conv_transpose{axes}d"), (2, 4, *(5,) * axes), (4, 3, *(3,) * axes), stride=2
         )
         assert plan["output_shape"] == (2, 3, *(11,) * axes)
-        assert plan["algorithm"] in FORWARD
+        assert plan["algorithm"] in algorithms("grad_input") + algorithms("grad_input", strict=False)
         for name in ("", "_grad_input", "_grad_weight"):
             function = getattr(F, f"conv{axes}d{name}")
             x, w, y = (2, 4, *(6,) * axes), (8, 4, *(3,) * axes), (2, 8, *(6,) * axes)
