@@ -120,13 +120,13 @@ def test_bindings_alone_include_pybind11():
 
 
 def test_one_source_starts_threads():
-    users = {
-        f.relative_to(CPP).as_posix()
-        for f in sources(CPP)
-        if re.search(r"\bstd::thread\b(?!::)|\bstd::async\b|omp\.h", code(f))
-    }
+    def starts_threads(file):
+        return re.search(r"\bstd::thread\b(?!::)|\bstd::async\b|omp\.h|#\s*pragma\s+omp|\bomp_", code(file))
+
+    users = {f.relative_to(CPP).as_posix() for f in sources(CPP) if starts_threads(f)}
     measuring = {"base/best_rate.h"}
     assert {f for f in users if not f.startswith("tests/")} == {"base/thread_pool.cpp"} | measuring
+    assert not [f for f in sources(ROOT / "src") if starts_threads(f)]
 
 
 def test_intrinsics_stay_in_simd():

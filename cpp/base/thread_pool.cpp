@@ -48,11 +48,14 @@ bool look_for(bool spin, const Done& done) {
   }
 }
 
+class Helper;
+
 // What a caller asks of one helper. It lives until the helper has ended or was called off.
 struct Offer {
   ThreadFunction function;
   void* context;
   int thread;
+  Helper* helper;  // null: the system gave none
 
   std::uintptr_t made() const { return reinterpret_cast<std::uintptr_t>(this); }
   std::uintptr_t taken() const { return made() + 1; }
@@ -145,20 +148,18 @@ Helper* start_helper(const Offer& offer) {
 
 void run_on_threads(int threads, ThreadFunction function, void* context) {
   std::vector<Offer> offers;
-  std::vector<Helper*> helpers;
-  offers.reserve(static_cast<std::size_t>(threads));
-  helpers.reserve(static_cast<std::size_t>(threads));
+  offers.reserve(static_cast<std::size_t>(threads) - 1);
   Helper* idle = first_helper;
   for (int thread = 1; thread < threads; ++thread) {
-    const Offer& offer = offers.emplace_back(Offer{function, context, thread});
+    Offer& offer = offers.emplace_back(Offer{function, context, thread, nullptr});
     while (idle != nullptr && !idle->accepts(offer)) idle = idle->next;
-    Helper* const helper = idle != nullptr ? idle : start_helper(offer);
-    if (helper == nullptr) break;
-    helpers.push_back(helper);
+    offer.helper = idle != nullptr ? idle : start_helper(offer);
+    if (offer.helper == nullptr) break;
     if (idle != nullptr) idle = idle->next;
   }
   function(context, 0);
-  for (std::size_t i = 0; i < helpers.size(); ++i) helpers[i]->finish(offers[i]);
+  for (const Offer& offer : offers)
+    if (offer.helper != nullptr) offer.helper->finish(offer);
 }
 
 }  // namespace convnative

@@ -260,7 +260,8 @@ class Winograd final : public ConvAlgorithm {
 
   Tasks choose_tasks() const {
     const std::int64_t count = std::max<std::int64_t>(units_.count, 1);
-    if (passing()) return {count, std::min<std::int64_t>(panels_.parts, threads_)};
+    // Every part transforms the source anew: no more of them than threads that groups leave idle.
+    if (passing()) return {count, std::min(panels_.parts, ceil_div(std::int64_t{threads_}, g_.groups))};
     const std::int64_t fewest = ceil_div(count, fitting_units(g_, kernels_, gemm_, l2_cache_bytes()));
     const std::int64_t all_panels = g_.result_phases() * std::max<std::int64_t>(panels_.parts, 1);
     Tasks best{count, 1};
