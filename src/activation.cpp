@@ -7,12 +7,6 @@
 namespace convnative::python {
 namespace {
 
-std::int64_t product(Sizes::const_iterator begin, Sizes::const_iterator end) {
-  std::int64_t size = 1;
-  for (; begin != end; ++begin) size *= *begin;
-  return size;
-}
-
 std::int64_t elements(const Input& input) {
   return product(input.shape.begin(), input.shape.end());
 }

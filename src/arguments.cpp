@@ -1,6 +1,8 @@
 #include "arguments.h"
 
 #include <algorithm>
+#include <functional>
+#include <numeric>
 #include <sstream>
 #include <stdexcept>
 
@@ -153,6 +155,10 @@ std::string text(const Sizes& sizes) {
   for (std::size_t i = 0; i < sizes.size(); ++i) out << (i == 0 ? "" : ", ") << sizes[i];
   out << (sizes.size() == 1 ? ",)" : ")");
   return out.str();
+}
+
+std::int64_t product(Sizes::const_iterator begin, Sizes::const_iterator end) {
+  return std::accumulate(begin, end, std::int64_t{1}, std::multiplies<>());
 }
 
 Input take_array(py::handle value, const char* argument) {
@@ -328,6 +334,12 @@ double take_float(py::handle value, const char* argument) {
 std::string take_str(py::handle value, const char* argument) {
   if (!py::isinstance<py::str>(value)) reject_type(argument, "a str", type_name(value) + " " + shown(value));
   return value.cast<std::string>();
+}
+
+DType take_dtype(py::handle value) {
+  const std::string word = take_str(value, "dtype");
+  if (word != "float32" && word != "float64") reject_value("dtype", "float32 or float64", "'" + word + "'");
+  return word == "float32" ? DType::float32 : DType::float64;
 }
 
 Sizes take_shape(py::handle value, const char* argument) {

@@ -85,6 +85,8 @@ std::int64_t take_int(py::handle value, const char* argument);
 bool take_bool(py::handle value, const char* argument);
 double take_float(py::handle value, const char* argument);
 std::string take_str(py::handle value, const char* argument);
+// "float32" or "float64", given for the argument `dtype`.
+DType take_dtype(py::handle value);
 // A shape given as a sequence of ints.
 Sizes take_shape(py::handle value, const char* argument);
 // An int, or a sequence of one int or of `axes` ints; missing axes get `fill`.
@@ -99,6 +101,9 @@ PaddingMode take_padding_mode(py::handle value, const char* argument, const char
 Activation take_activation(py::handle name, py::handle parameters);
 
 std::string text(const Sizes& sizes);
+
+// The number of elements that these axes of an array's shape span.
+std::int64_t product(Sizes::const_iterator begin, Sizes::const_iterator end);
 
 // Calls body<float>() or body<double>() without the GIL.
 template <class Body>

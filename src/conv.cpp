@@ -42,13 +42,13 @@ ConvShape take_conv_transpose_shape(int axes, const Sizes& input, const Sizes& w
   return make_conv_transpose_shape(axes, input, weight, parameters, names);
 }
 
-Sizes output_sizes(const ConvShape& shape) {
+Sizes conv_output_sizes(const ConvShape& shape) {
   Sizes sizes{shape.batch, shape.out_channels};
   sizes.insert(sizes.end(), shape.output.end() - shape.axes, shape.output.end());
   return sizes;
 }
 
-Sizes input_sizes(const ConvShape& shape) {
+Sizes conv_input_sizes(const ConvShape& shape) {
   Sizes sizes{shape.batch, shape.in_channels};
   sizes.insert(sizes.end(), shape.input.end() - shape.axes, shape.input.end());
   return sizes;
@@ -88,7 +88,8 @@ py::array conv_forward(py::handle axes_argument, py::handle input, py::handle we
   const ConvShape shape =
       take_conv_shape(axes, batched.sizes, w.shape, stride, padding, dilation, groups, padding_mode);
   const std::optional<Input> b = take_optional(bias, "bias", x, {shape.out_channels});
-  py::array y = make_output(out, x.dtype, batched.strip(output_sizes(shape)), {&x, &w, b ? &*b : nullptr});
+  py::array y =
+      make_output(out, x.dtype, batched.strip(conv_output_sizes(shape)), {&x, &w, b ? &*b : nullptr});
   return run(shape, ConvOperation::forward, x.dtype,
              {.input = x.data(), .weight = w.data(), .bias = b ? b->data() : nullptr}, std::move(y),
              options_with(algorithm, activation));
@@ -104,7 +105,7 @@ py::array conv_grad_input(py::handle axes_argument, py::handle grad_output, py::
   const Batched batched = with_batch(user_shape, "input_shape", axes);
   const ConvShape shape = take_conv_shape(axes, batched.sizes, w.shape, stride, padding, dilation, groups,
                                           padding_mode, {.input = "input_shape"});
-  require_shape(g, batched.strip(output_sizes(shape)));
+  require_shape(g, batched.strip(conv_output_sizes(shape)));
   return run(shape, ConvOperation::grad_input, g.dtype, {.weight = w.data(), .grad_output = g.data()},
              make_output(py::none(), g.dtype, user_shape, {}), options_with(algorithm));
 }
@@ -120,7 +121,7 @@ py::array conv_grad_weight(py::handle axes_argument, py::handle grad_output, py:
   const Batched batched = with_batch(x.shape, "input", axes);
   const ConvShape shape = take_conv_shape(axes, batched.sizes, weight_sizes, stride, padding, dilation,
                                           groups, padding_mode, {.weight = "weight_shape"});
-  require_shape(g, batched.strip(output_sizes(shape)));
+  require_shape(g, batched.strip(conv_output_sizes(shape)));
   return run(shape, ConvOperation::grad_weight, g.dtype, {.input = x.data(), .grad_output = g.data()},
              make_output(py::none(), g.dtype, weight_sizes, {}), options_with(algorithm));
 }
@@ -136,7 +137,8 @@ py::array conv_transpose_forward(py::handle axes_argument, py::handle input, py:
   const ConvShape shape = take_conv_transpose_shape(axes, batched.sizes, w.shape, stride, padding,
                                                     output_padding, groups, dilation);
   const std::optional<Input> b = take_optional(bias, "bias", x, {shape.in_channels});
-  py::array y = make_output(out, x.dtype, batched.strip(input_sizes(shape)), {&x, &w, b ? &*b : nullptr});
+  py::array y =
+      make_output(out, x.dtype, batched.strip(conv_input_sizes(shape)), {&x, &w, b ? &*b : nullptr});
   return run(shape, ConvOperation::grad_input, x.dtype,
              {.weight = w.data(), .bias = b ? b->data() : nullptr, .grad_output = x.data()}, std::move(y),
              options_with(algorithm));
@@ -154,7 +156,7 @@ py::array conv_transpose_grad_input(py::handle axes_argument, py::handle grad_ou
   const ConvShape shape =
       take_conv_transpose_shape(axes, batched.sizes, w.shape, stride, padding, output_padding, groups,
                                 dilation, {.input = "input_shape"});
-  require_shape(g, batched.strip(input_sizes(shape)));
+  require_shape(g, batched.strip(conv_input_sizes(shape)));
   return run(shape, ConvOperation::forward, g.dtype, {.input = g.data(), .weight = w.data()},
              make_output(py::none(), g.dtype, user_shape, {}), options_with(algorithm));
 }
@@ -171,7 +173,7 @@ py::array conv_transpose_grad_weight(py::handle axes_argument, py::handle grad_o
   const ConvShape shape =
       take_conv_transpose_shape(axes, batched.sizes, weight_sizes, stride, padding, output_padding, groups,
                                 dilation, {.weight = "weight_shape"});
-  require_shape(g, batched.strip(input_sizes(shape)));
+  require_shape(g, batched.strip(conv_input_sizes(shape)));
   return run(shape, ConvOperation::grad_weight, g.dtype, {.input = g.data(), .grad_output = x.data()},
              make_output(py::none(), g.dtype, weight_sizes, {}), options_with(algorithm));
 }
@@ -205,13 +207,6 @@ Sizes take_weight_shape(py::handle weight_shape) {
   return weight;
 }
 
-DType take_dtype(py::handle value) {
-  const std::string dtype = take_str(value, "dtype");
-  if (dtype != "float32" && dtype != "float64")
-    throw py::value_error("dtype: expected float32 or float64, received '" + dtype + "'");
-  return dtype == "float32" ? DType::float32 : DType::float64;
-}
-
 // What a plan says of itself.
 py::dict describe(const ConvPlan& plan, const std::string& operation_name, const Sizes& output) {
   py::dict result;
@@ -240,7 +235,7 @@ py::dict conv_explain(py::handle operation_name, py::handle dtype, py::handle in
   const ConvShape shape = take_conv_shape(axes, batched.sizes, weight, stride, padding, dilation, groups,
                                           padding_mode, {.input = "input_shape", .weight = "weight_shape"});
   return describe(ConvPlan(shape, take_operation(operation), take_dtype(dtype), options_with(algorithm)),
-                  operation, batched.strip(output_sizes(shape)));
+                  operation, batched.strip(conv_output_sizes(shape)));
 }
 
 py::dict conv_transpose_explain(py::handle dtype, py::handle input_shape, py::handle weight_shape,
@@ -253,7 +248,7 @@ py::dict conv_transpose_explain(py::handle dtype, py::handle input_shape, py::ha
       take_conv_transpose_shape(axes, batched.sizes, weight, stride, padding, output_padding, groups,
                                 dilation, {.input = "input_shape", .weight = "weight_shape"});
   return describe(ConvPlan(shape, ConvOperation::grad_input, take_dtype(dtype), options_with(algorithm)),
-                  "transposed forward", batched.strip(input_sizes(shape)));
+                  "transposed forward", batched.strip(conv_input_sizes(shape)));
 }
 
 // A convolution, or a transposed one, whose weights are packed.
@@ -263,8 +258,8 @@ class Prepared {
            const std::optional<Input>& bias, const Batched& batched, const ConvOptions& options)
       : conv_(prepare(shape, operation, weight, bias, options)),
         transposed_(operation == ConvOperation::grad_input),
-        input_(batched.strip(transposed_ ? output_sizes(shape) : input_sizes(shape))),
-        output_(batched.strip(transposed_ ? input_sizes(shape) : output_sizes(shape))) {}
+        input_(batched.strip(transposed_ ? conv_output_sizes(shape) : conv_input_sizes(shape))),
+        output_(batched.strip(transposed_ ? conv_input_sizes(shape) : conv_output_sizes(shape))) {}
 
   py::array run(py::handle input, py::handle residual, py::handle out) const {
     const Input x = take_array(input, "input");

@@ -11,12 +11,6 @@
 namespace convnative::python {
 namespace {
 
-std::int64_t product(Sizes::const_iterator begin, Sizes::const_iterator end) {
-  std::int64_t size = 1;
-  for (; begin != end; ++begin) size *= *begin;
-  return size;
-}
-
 // A negative `dim` counts from the end, as everywhere in Python; a scalar counts as one class.
 ClassShape classes_along(const Sizes& shape, std::int64_t dim) {
   const auto rank = std::max<std::int64_t>(static_cast<std::int64_t>(shape.size()), 1);

@@ -49,8 +49,8 @@ py::array look_up(py::handle input, py::handle weight) {
   return result;
 }
 
-py::array gradient(py::handle input, py::handle grad_output, py::handle weight_shape, py::handle padding_idx,
-                   py::handle scale_grad_by_freq) {
+py::array lookup_gradient(py::handle input, py::handle grad_output, py::handle weight_shape,
+                          py::handle padding_idx, py::handle scale_grad_by_freq) {
   const Input g = take_array(grad_output, "grad_output");
   const Sizes shape = take_shape(weight_shape, "weight_shape");
   const LookupArguments arguments = take_lookup(input, shape, padding_idx, scale_grad_by_freq);
@@ -62,8 +62,8 @@ py::array gradient(py::handle input, py::handle grad_output, py::handle weight_s
   return result;
 }
 
-py::array gradient_adjoint(py::handle input, py::handle weight, py::handle padding_idx,
-                           py::handle scale_grad_by_freq) {
+py::array lookup_gradient_adjoint(py::handle input, py::handle weight, py::handle padding_idx,
+                                  py::handle scale_grad_by_freq) {
   const Input table = take_array(weight, "weight");
   const LookupArguments arguments = take_lookup(input, table.shape, padding_idx, scale_grad_by_freq);
   py::array result = make_output(py::none(), table.dtype, arguments.result_shape, {});
@@ -91,10 +91,10 @@ void renormalise(py::handle input, py::handle weight, py::handle max_norm, py::h
 void bind_embedding(py::module_& module) {
   using py::arg;
   module.def("embedding_forward", &look_up, arg("input"), arg("weight"));
-  module.def("embedding_grad", &gradient, arg("input"), arg("grad_output"), arg("weight_shape"),
+  module.def("embedding_grad", &lookup_gradient, arg("input"), arg("grad_output"), arg("weight_shape"),
              arg("padding_idx"), arg("scale_grad_by_freq"));
-  module.def("embedding_grad_adjoint", &gradient_adjoint, arg("input"), arg("weight"), arg("padding_idx"),
-             arg("scale_grad_by_freq"));
+  module.def("embedding_grad_adjoint", &lookup_gradient_adjoint, arg("input"), arg("weight"),
+             arg("padding_idx"), arg("scale_grad_by_freq"));
   module.def("embedding_renormalise", &renormalise, arg("input"), arg("weight"), arg("max_norm"),
              arg("norm_type"));
 }

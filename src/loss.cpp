@@ -191,8 +191,8 @@ ClassProduct product_over(const ClassShape& shape, py::handle scale, py::handle 
   return {shape, take_float(scale, "scale"), take_float(shift, "shift")};
 }
 
-py::array product(py::handle input, py::handle probabilities, py::handle class_weight, py::handle scale,
-                  py::handle shift) {
+py::array class_product(py::handle input, py::handle probabilities, py::handle class_weight, py::handle scale,
+                        py::handle shift) {
   const Input x = take_array(input, "input");
   const Classes classes = split_classes(x.shape, "input");
   const Input p = take_array_like(probabilities, "probabilities", x, x.shape);
@@ -254,7 +254,7 @@ void bind_loss(py::module_& module) {
              arg("ignore_index"), arg("label_smoothing"));
   module.def("cross_entropy_grad", &cross_entropy_gradient, arg("input"), arg("target"), arg("class_weight"),
              arg("ignore_index"), arg("label_smoothing"), arg("grad_losses"));
-  module.def("class_product_forward", &product, arg("input"), arg("probabilities"), arg("class_weight"),
+  module.def("class_product_forward", &class_product, arg("input"), arg("probabilities"), arg("class_weight"),
              arg("scale"), arg("shift"));
   module.def("class_product_grad", &product_gradient, arg("probabilities"), arg("class_weight"),
              arg("grad_losses"), arg("scale"), arg("shift"));

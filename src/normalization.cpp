@@ -2,17 +2,11 @@
 
 #include <pybind11/pybind11.h>
 
-#include <numeric>
-
 #include "arguments.h"
 #include "bindings.h"
 
 namespace convnative::python {
 namespace {
-
-std::int64_t product(Sizes::const_iterator begin, Sizes::const_iterator end) {
-  return std::accumulate(begin, end, std::int64_t{1}, std::multiplies<>());
-}
 
 // What a normalisation takes its statistics over, and the shape of its weight.
 struct Geometry {

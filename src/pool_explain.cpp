@@ -10,13 +10,6 @@
 namespace convnative::python {
 namespace {
 
-DType take_dtype(py::handle name) {
-  const std::string word = take_str(name, "dtype");
-  if (word != "float32" && word != "float64")
-    throw py::value_error("dtype: expected float32 or float64, received '" + word + "'");
-  return word == "float32" ? DType::float32 : DType::float64;
-}
-
 py::dict facts(const std::string& operation, DType dtype, const Sizes& output,
                const PoolExplanation& explanation) {
   py::dict result;

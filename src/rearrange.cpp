@@ -107,15 +107,12 @@ py::array permute_axes(py::handle input, py::handle view, py::handle order, py::
   const Input x = take_array(input, "input");
   const Sizes sizes = take_shape(view, "view"), numbers = take_shape(order, "order");
   const Sizes result_sizes = take_shape(shape, "shape");
-  const auto product = [](const Sizes& all) {
-    return std::accumulate(all.begin(), all.end(), std::int64_t{1}, std::multiplies<>());
-  };
   Sizes sorted = numbers, ascending(sizes.size());
   std::sort(sorted.begin(), sorted.end());
   std::iota(ascending.begin(), ascending.end(), 0);
   if (sorted != ascending) reject_argument("order", "every axis of the view once", text(numbers));
   for (const Sizes* all : {&sizes, &result_sizes})
-    if (product(*all) != product(x.shape))
+    if (product(all->begin(), all->end()) != product(x.shape.begin(), x.shape.end()))
       reject_argument("input", "as many elements as " + text(*all) + " has", "shape " + text(x.shape));
   py::array result = make_output(py::none(), x.dtype, result_sizes, {});
   void* const data = result.mutable_data();

@@ -13,9 +13,8 @@ namespace convnative {
 namespace CONVNATIVE_ISA {
 namespace {
 
-#define CONVNATIVE_POOL_ROW(T, type, family, Reduction, label, stride)                                    \
-  {type "_" family "_pool_row_" label "_" CONVNATIVE_ISA_NAME, stride, pool_row<T, stride, Reduction<T>>, \
-   pool_rows<T, stride, Reduction<T>>}
+#define CONVNATIVE_POOL_ROW(T, type, family, Reduction, label, stride) \
+  {type "_" family "_pool_row_" label "_" CONVNATIVE_ISA_NAME, stride, pool_rows<T, stride, Reduction<T>>}
 
 #define CONVNATIVE_POOL_FAMILY(...)                                                                \
   {CONVNATIVE_POOL_ROW(__VA_ARGS__, "stride1", 1), CONVNATIVE_POOL_ROW(__VA_ARGS__, "stride2", 2), \

@@ -237,8 +237,24 @@ template <class T, class Result>
 struct PoolKernel {
   const char* name;  // f32_max_pool_row_stride2_avx512: type, family, stride, ISA
   int stride;        // 0: any
-  void (*run)(const PoolRow<T>&, Result* result);
   void (*run_rows)(const PoolRows<T>&, Result* result);  // row y at result + y * result_step
+
+  void run(const PoolRow<T>& row, Result* result) const {
+    const LaneSpan rows{0, row.rows};
+    run_rows({.columns = row.columns,
+              .source = row.source,
+              .rows = &rows,
+              .row_count = 1,
+              .width = 0,
+              .depths = row.depths,
+              .depth_step = row.depth_step,
+              .row_step = row.row_step,
+              .begin = row.begin,
+              .end = row.end,
+              .result_step = 0,
+              .numbers = row.numbers},
+             result);
+  }
 };
 
 // The strides that have a row of their own come first, the row for any stride last.

@@ -36,14 +36,14 @@ constexpr std::int64_t block_of_windows = 512;
 // maximum, in ascending order of the output. For kernels of any size.
 template <class T, class Body>
 void for_each_maximum(const PoolShape& shape, const PoolColumns& columns,
-                      void (*argmax)(const PoolRow<T>&, PoolIndex<T>*), const T* plane, const Body& body) {
+                      const PoolKernel<T, PoolIndex<T>>& argmax, const T* plane, const Body& body) {
   PoolIndex<T> where[block_of_windows];
   for (std::int64_t depth = 0; depth < shape.output[0]; ++depth)
     for (std::int64_t y = 0; y < shape.output[1]; ++y)
       for (std::int64_t begin = 0; begin < shape.output[2]; begin += block_of_windows) {
         const std::int64_t end = std::min(begin + block_of_windows, shape.output[2]);
         const PoolRow<T> row = window_row(shape, columns, plane, depth, y, begin, end);
-        argmax(row, where);
+        argmax.run(row, where);
         for (std::int64_t x = begin; x < end; ++x) {
           const std::int64_t offset = where[x - begin];
           if (offset >= 0)
@@ -206,7 +206,7 @@ void grad(const PoolShape& shape, const T* input, const T* grad_output, T* grad_
                         });
   if (!has_narrow_offsets<T>(shape)) return ref::max_pool_grad(shape, input, grad_output, grad_input);
   const PoolColumns columns = pool_columns(shape);
-  const auto argmax = for_stride(kernels.argmax, shape.stride[2]).run;
+  const PoolKernel<T, PoolIndex<T>>& argmax = for_stride(kernels.argmax, shape.stride[2]);
   for_each_plane(shape, [&](std::int64_t plane) {
     const T* const source = grad_output + plane * shape.output_plane();
     T* const result = grad_input + plane * shape.input_plane();
@@ -227,7 +227,7 @@ void pick(const PoolShape& shape, const T* input, const T* values, T* output, Is
                         });
   if (!has_narrow_offsets<T>(shape)) return ref::max_pool_pick(shape, input, values, output);
   const PoolColumns columns = pool_columns(shape);
-  const auto argmax = for_stride(kernels.argmax, shape.stride[2]).run;
+  const PoolKernel<T, PoolIndex<T>>& argmax = for_stride(kernels.argmax, shape.stride[2]);
   for_each_plane(shape, [&](std::int64_t plane) {
     const T* const source = values + plane * shape.input_plane();
     T* const result = output + plane * shape.output_plane();
@@ -249,7 +249,7 @@ void forward_with_indices(const PoolShape& shape, const T* input, T* output, std
   }
   if (!has_narrow_offsets<T>(shape)) return ref::max_pool_with_indices(shape, input, output, indices);
   const PoolColumns columns = pool_columns(shape);
-  const auto argmax = for_stride(kernels.argmax, shape.stride[2]).run;
+  const PoolKernel<T, PoolIndex<T>>& argmax = for_stride(kernels.argmax, shape.stride[2]);
   for_each_plane(shape, [&](std::int64_t plane) {
     const T* const source = input + plane * shape.input_plane();
     T* const values = output + plane * shape.output_plane();

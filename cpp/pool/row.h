@@ -366,24 +366,15 @@ template <class T, int Stride, class Reduction, class Body>
 CONVNATIVE_INLINE void with_loads(const PoolColumns& columns, const Body& body) {
   if constexpr (Stride > 0)
     if (loads_neighbours<Stride, Vec<T>::lanes>(columns)) {
-      switch (columns.kernel) {
-        case 1:
-          return body(NeighbourLoads<T, Stride, 1, Reduction>{});
-        case 2:
-          return body(NeighbourLoads<T, Stride, 2, Reduction>{});
-        case 3:
-          return body(NeighbourLoads<T, Stride, 3, Reduction>{});
-        default:
-          return body(NeighbourLoads<T, Stride, 0, Reduction>{});
+      // Offsets are for windows of more taps than a byte counts: few of them are that narrow.
+      if constexpr (!std::is_same_v<Reduction, ArgmaxReduction<T>>) {
+        if (columns.kernel == 1) return body(NeighbourLoads<T, Stride, 1, Reduction>{});
+        if (columns.kernel == 2) return body(NeighbourLoads<T, Stride, 2, Reduction>{});
+        if (columns.kernel == 3) return body(NeighbourLoads<T, Stride, 3, Reduction>{});
       }
+      return body(NeighbourLoads<T, Stride, 0, Reduction>{});
     }
   body(StridedLoads<T, Stride, Reduction>{});
-}
-
-template <class T, int Stride, class Reduction>
-void pool_row(const PoolRow<T>& row, typename Reduction::Result* result) {
-  with_loads<T, Stride, Reduction>(*row.columns,
-                                   [&](auto loads) { decltype(loads)::run(row, result, AsTheyAre{}); });
 }
 
 template <class T>
