@@ -1,49 +1,64 @@
-// How fast a piece of work goes on several threads at once: for what measures the machine.
+// How fast pieces of work go on several threads at once: for what measures the machine.
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <cstddef>
+#include <functional>
 #include <thread>
+#include <utility>
 #include <vector>
 
 namespace convnative {
 
-// `make_work()` returns, on each thread, a function that does some work and returns its operations. The result
-// is operations per second of all threads: the best sample, as noise only ever slows down. A sample takes
-// 20 ms; all threads begin it together.
-template <class MakeWork>
-double best_rate(int threads, int samples, MakeWork make_work) {
+// Does some work, some tens of microseconds of it, and returns its operations.
+using Work = std::function<double()>;
+
+// `make_works()` returns the works of a thread. They take turns, so that all run at one clock: a core's depends on what
+// it has been doing. The result is operations per second of all threads, each work's best sample, as noise only ever
+// slows down. A sample takes 20 ms for each work; all threads begin it together.
+template <std::size_t Works, class MakeWorks>
+std::array<double, Works> best_rates(int threads, int samples, MakeWorks make_works) {
   using Clock = std::chrono::steady_clock;
-  constexpr double seconds_per_sample = 0.02;
-  const auto seconds_since = [](Clock::time_point start) {
-    return std::chrono::duration<double>(Clock::now() - start).count();
-  };
+  using Seconds = std::chrono::duration<double>;
+  constexpr Seconds sample_time{0.02 * Works};
   const auto count = static_cast<std::size_t>(samples);
   std::atomic<int> waiting{0};
-  std::vector<double> best(count, 0);
-  std::vector<std::vector<double>> rates(static_cast<std::size_t>(threads), std::vector<double>(count, 0));
+  std::vector<std::vector<std::array<double, Works>>> rates(static_cast<std::size_t>(threads),
+                                                            std::vector<std::array<double, Works>>(count));
   std::vector<std::thread> pool;
-  for (int thread = 0; thread < threads; ++thread)
-    pool.emplace_back([&, thread] {
-      auto work = make_work();
+  for (auto& rates_of_thread : rates)
+    pool.emplace_back([&] {
+      const std::array<Work, Works> works = make_works();
       for (int sample = 0; sample < samples; ++sample) {
         ++waiting;
         while (waiting < (sample + 1) * threads) std::this_thread::yield();
-        double operations = 0;
+        std::array<double, Works> operations{};
+        std::array<Seconds, Works> times{};
         const auto start = Clock::now();
+        auto now = start;
         do {
-          operations += work();
-        } while (seconds_since(start) < seconds_per_sample);
-        rates[static_cast<std::size_t>(thread)][static_cast<std::size_t>(sample)] =
-            operations / seconds_since(start);
+          for (std::size_t work = 0; work < Works; ++work) {
+            operations[work] += works[work]();
+            const auto before = std::exchange(now, Clock::now());
+            times[work] += now - before;
+          }
+        } while (now - start < sample_time);
+        for (std::size_t work = 0; work < Works; ++work)
+          rates_of_thread[static_cast<std::size_t>(sample)][work] = operations[work] / times[work].count();
       }
     });
   for (std::thread& thread : pool) thread.join();
-  for (const auto& thread_rates : rates)
-    for (std::size_t sample = 0; sample < best.size(); ++sample) best[sample] += thread_rates[sample];
-  return *std::max_element(best.begin(), best.end());
+  std::array<double, Works> best{};
+  for (std::size_t sample = 0; sample < count; ++sample)
+    for (std::size_t work = 0; work < Works; ++work) {
+      double sum = 0;
+      for (const auto& rates_of_thread : rates) sum += rates_of_thread[sample][work];
+      best[work] = std::max(best[work], sum);
+    }
+  return best;
 }
 
 }  // namespace convnative

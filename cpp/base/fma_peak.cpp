@@ -2,6 +2,8 @@
 // multiply-adds in registers, enough for two units of a latency of four or five cycles.
 #include "base/fma_peak.h"
 
+#include <array>
+
 #include "base/best_rate.h"
 
 namespace convnative {
@@ -43,18 +45,29 @@ double fma_loop_avx2(long iterations) {
 
 }  // namespace
 
-double fma_peak(Isa level, int threads, int samples) {
+bool has_fma_loop([[maybe_unused]] Isa level) {
 #if CONVNATIVE_X86_KERNELS
-  constexpr long iterations = 100000;
-  const auto loop = level == Isa::avx512 ? fma_loop_avx512 : fma_loop_avx2;
-  if (level != Isa::baseline)
-    return best_rate(threads, samples, [loop] { return [loop] { return loop(iterations) * iterations; }; });
+  return level != Isa::baseline;
 #else
-  (void)level;
-  (void)threads;
-  (void)samples;
+  return false;
+#endif
+}
+
+double run_fma_loop(Isa level, [[maybe_unused]] long cycles) {
+  if (!has_fma_loop(level)) return 0;
+#if CONVNATIVE_X86_KERNELS
+  const long iterations = cycles / (chains / 2) + 1;
+  return static_cast<double>(iterations) *
+         (level == Isa::avx512 ? fma_loop_avx512(iterations) : fma_loop_avx2(iterations));
 #endif
   return 0;
+}
+
+double fma_peak(Isa level, int threads, int samples) {
+  if (!has_fma_loop(level)) return 0;
+  return best_rates<1>(threads, samples, [level] {
+    return std::array<Work, 1>{[level] { return run_fma_loop(level, 30'000); }};
+  })[0];
 }
 
 }  // namespace convnative
