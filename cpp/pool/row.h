@@ -396,23 +396,24 @@ template <class T, class Reduction, class Loads>
 void pool_rows_with(const PoolRows<T>& given, typename Reduction::Result* result, Loads) {
   const PoolRows<T> rows = given;  // which no store can change
   const PoolColumns columns = *rows.columns;
-  [[maybe_unused]] RowDivisors<T> divisors(rows.divisors, 1);
-  for (std::int64_t y = 0; y < rows.row_count; ++y, result += rows.result_step) {
-    const PoolRow<T> row = row_of(rows, columns, y);
-    if constexpr (std::is_same_v<Reduction, TapsReduction<T>>) {
+  const auto for_each_row = [&](const auto& run) __attribute__((always_inline)) {
+    for (std::int64_t y = 0; y < rows.row_count; ++y) run(y, result + y * rows.result_step);
+  };
+  if constexpr (std::is_same_v<Reduction, TapsReduction<T>>)
+    return for_each_row([&](std::int64_t y, std::uint8_t* taps) __attribute__((always_inline)) {
       T* const values = rows.values == nullptr ? nullptr : rows.values + y * rows.result_step;
-      Loads::run(row, result, KeptMaxima<T>{values, rows.begin});
-    } else if constexpr (std::is_same_v<Reduction, SumReduction<T>>) {
-      if (rows.divisors.rows != nullptr) {
+      Loads::run(row_of(rows, columns, y), taps, KeptMaxima<T>{values, rows.begin});
+    });
+  if constexpr (std::is_same_v<Reduction, SumReduction<T>>)
+    if (rows.divisors.rows != nullptr) {
+      RowDivisors<T> divisors(rows.divisors, 1);
+      return for_each_row([&](std::int64_t y, T* averages) __attribute__((always_inline)) {
         divisors.set_row(rows.divisors.rows[y]);
-        Loads::run(row, result, divisors);
-      } else {
-        Loads::run(row, result, AsTheyAre{});
-      }
-    } else {
-      Loads::run(row, result, AsTheyAre{});
+        Loads::run(row_of(rows, columns, y), averages, divisors);
+      });
     }
-  }
+  for_each_row([&](std::int64_t y, typename Reduction::Result* to)
+                   __attribute__((always_inline)) { Loads::run(row_of(rows, columns, y), to, AsTheyAre{}); });
 }
 
 template <class T, int Stride, class Reduction>
