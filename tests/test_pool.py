@@ -202,6 +202,23 @@ def test_taps_of_large_kernels(dtype, isa):
         check_max(shuffled(generator(kernel), (1, 2, 19, 23)), kernel, (1, 2), (3, 2), (1, 1), False, dtype)
 
 
+@pytest.mark.parametrize("kernel", [(3, 3), (2, 5), (5, 5), (1, 4), (6, 6)])
+def test_gradients_of_windows_one_apart_add_up_in_ascending_order(kernel, dtype, isa):
+    """Bit for bit what a loop over the windows would add, in planes of one band of rows and of several."""
+    rng = generator(kernel, "ascending")
+    padding = tuple(k // 2 for k in kernel)
+    for plane in [(7, 9), (13, 67), (131, 33)]:
+        x = shuffled(rng, (2, 3, *plane)).astype(dtype)
+        geometry = kernel, 1, padding, 1, False
+        _, indices = _core.max_pool_with_indices(2, x, *geometry)
+        g = rng.standard_normal(indices.shape).astype(dtype)
+        expected = np.zeros((6, plane[0] * plane[1]), dtype)
+        for grad, where, values in zip(expected, indices.reshape(6, -1), g.reshape(6, -1), strict=True):
+            np.add.at(grad, where, values)
+        grad = _core.max_pool_grad(2, x, g, *geometry)
+        assert_same_bits(grad, expected.reshape(x.shape), (plane, kernel))
+
+
 @pytest.mark.parametrize(("kernel", "stride", "padding"), [(2, 2, 0), (3, 2, 1), (3, 1, 1)])
 def test_taps_that_lead_nowhere(kernel, stride, padding, dtype, isa):
     """Whatever the bytes are: nothing beside the arrays is read or written, and what is finite stays so."""

@@ -12,6 +12,7 @@
 // Packed weights: for each phase a matrix C x (K/G * taps of the phase), one after the other. Interior and
 // border share them.
 #include <algorithm>
+#include <array>
 #include <limits>
 #include <memory>
 #include <string>
@@ -155,6 +156,11 @@ class Im2colGemmGradInput final : public ConvAlgorithm {
   std::size_t workspace_bytes() const override { return thread_bytes_ * static_cast<std::size_t>(threads_); }
 
   void pack(const void* weight, void* packed) const override {
+    const auto all_phases = [&](auto holds) { return std::all_of(phases_.begin(), phases_.end(), holds); };
+    if (all_phases([](const AxisPhases& p) { return p.most_taps() == 1; }))
+      return pack_single_taps(static_cast<const T*>(weight), static_cast<T*>(packed));
+    if (all_phases([](const AxisPhases& p) { return p.count() == 1; }))
+      return pack_whole_kernels(static_cast<const T*>(weight), static_cast<T*>(packed));
     auto* next = static_cast<T*>(packed);
     for_each_phase(interior_, [&](const Phase& phase) {
       pack_phase(phase, static_cast<const T*>(weight), next);
@@ -217,6 +223,39 @@ class Im2colGemmGradInput final : public ConvAlgorithm {
     const double macs = static_cast<double>(phase.gemm.lattice.points()) *
                         static_cast<double>(shape_.in_channels) * static_cast<double>(phase.gemm.depth());
     return std::min(threads_, threads_for(macs, macs_per_thread));
+  }
+
+  // Tap t is all that phase t has: the matrix K x (C * taps) of the weights is transposed, each row to its phase.
+  void pack_single_taps(const T* weight, T* packed) const {
+    const std::int64_t outputs = shape_.out_channels_per_group(), inputs = shape_.in_channels_per_group();
+    const std::int64_t taps = shape_.taps(), columns = inputs * taps;
+    const std::int64_t blocks = ceil_div(columns, kernels_.lanes);
+    parallel_for(shape_.groups * blocks, threads_, [&](std::int64_t task, int) {
+      const std::int64_t group = task / blocks, first = task % blocks * kernels_.lanes;
+      const std::int64_t count = std::min<std::int64_t>(columns - first, kernels_.lanes);
+      std::array<T*, MatrixColumns<T>::most> targets{};
+      for (std::int64_t i = 0; i < count; ++i) {
+        const std::int64_t channel = (first + i) / taps, tap = (first + i) % taps;
+        targets[static_cast<std::size_t>(i)] =
+            packed + (tap * shape_.in_channels + group * inputs + channel) * outputs;
+      }
+      kernels_.transpose_columns(
+          {weight + group * outputs * columns + first, columns, outputs, count, targets.data()});
+    });
+  }
+
+  // One phase, which has all taps.
+  void pack_whole_kernels(const T* weight, T* packed) const {
+    const std::int64_t outputs = shape_.out_channels_per_group(), inputs = shape_.in_channels_per_group();
+    constexpr std::int64_t block =
+        16;  // rows of the target at a time, lest they throw each other out of the caches
+    const std::int64_t blocks = ceil_div(inputs, block), taps = shape_.taps();
+    parallel_for(shape_.groups * blocks, threads_, [&](std::int64_t task, int) {
+      const std::int64_t group = task / blocks, first = task % blocks * block;
+      kernels_.transpose_runs({weight + (group * outputs * inputs + first) * taps, inputs * taps, outputs,
+                               std::min(block, inputs - first), taps,
+                               packed + (group * inputs + first) * outputs * taps, outputs * taps});
+    });
   }
 
   void pack_phase(const Phase& phase, const T* weight, T* packed) const {

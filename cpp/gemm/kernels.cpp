@@ -65,7 +65,9 @@ constexpr GemmKernels<T> kernels{
     tile_size.vectors,
     KernelTable<T, std::make_integer_sequence<int, tile_size.rows * tile_size.vectors>>::rows,
     pack_im2col<T>,
-    pack_matrix<T>};
+    pack_matrix<T>,
+    transpose_columns<T>,
+    transpose_runs<T>};
 
 }  // namespace
 

@@ -87,6 +87,28 @@ struct MatrixPanel {
   T* panel;
 };
 
+// The columns of a matrix, up to `lanes` of them, as rows: targets[i][j] = source[j * row + i] for j < rows, i < columns.
+template <class T>
+struct MatrixColumns {
+  static constexpr std::size_t most = 16;  // the lanes of any level
+  const T* source;
+  std::ptrdiff_t row;
+  std::int64_t rows, columns;
+  T* const* targets;
+};
+
+// A matrix of runs of `length` elements, transposed: the run at target + i * target_row + j * length is that at
+// source + j * row + i * length, for j < rows, i < columns. Targets are written in ascending order of j, and past their
+// runs where further ones follow.
+template <class T>
+struct MatrixRuns {
+  const T* source;
+  std::ptrdiff_t row;
+  std::int64_t rows, columns, length;
+  T* target;
+  std::ptrdiff_t target_row;
+};
+
 template <class T>
 struct GemmKernels {
   Isa isa;
@@ -98,6 +120,8 @@ struct GemmKernels {
   const GemmKernel<T>* table;
   void (*pack_im2col)(const Im2colPanel<T>&);
   void (*pack_matrix)(const MatrixPanel<T>&);
+  void (*transpose_columns)(const MatrixColumns<T>&);
+  void (*transpose_runs)(const MatrixRuns<T>&);
 
   int table_size() const { return max_rows * max_vectors; }
   const GemmKernel<T>& kernel(int rows, int vectors) const {

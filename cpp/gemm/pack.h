@@ -135,6 +135,48 @@ void pack_matrix(const MatrixPanel<T>& p) {
     }
 }
 
+template <class T>
+void transpose_columns(const MatrixColumns<T>& p) {
+  using V = Vec<T>;
+  constexpr int lanes = V::lanes;
+  const typename V::Mask columns = V::mask(first_lanes(p.columns));
+  for (std::int64_t j = 0; j < p.rows; j += lanes) {
+    const std::int64_t rows = p.rows - j < lanes ? p.rows - j : lanes;
+    const typename V::Mask wanted = V::mask(first_lanes(rows));
+    typename V::Reg square[lanes];
+#pragma GCC unroll 16
+    for (int r = 0; r < lanes; ++r)
+      square[r] = r < rows ? V::load(columns, p.source + (j + r) * p.row) : V::zero();
+    transpose(square);
+#pragma GCC unroll 16
+    for (int i = 0; i < lanes; ++i)
+      if (i < p.columns) V::store(wanted, p.targets[i] + j, square[i]);
+  }
+}
+
+// Whole vectors wherever what lies behind a run is there to read and still to be written.
+template <class T>
+void transpose_runs(const MatrixRuns<T>& p) {
+  using V = Vec<T>;
+  constexpr int lanes = V::lanes;
+  const T* const source_end = p.source + ((p.rows - 1) * p.row + p.columns * p.length);
+  for (std::int64_t j = 0; j < p.rows; ++j) {
+    const std::int64_t room = (p.rows - j) * p.length;  // of a target
+    const T* source = p.source + j * p.row;
+    T* target = p.target + j * p.length;
+    for (std::int64_t i = 0; i < p.columns; ++i, source += p.length, target += p.target_row)
+      for (std::int64_t done = 0; done < p.length; done += lanes) {
+        if (done + lanes <= room && source + done + lanes <= source_end) {
+          V::store(target + done, V::load(source + done));
+        } else {
+          const std::int64_t left = p.length - done;
+          const typename V::Mask mask = V::mask(first_lanes(left < lanes ? left : lanes));
+          V::store(mask, target + done, V::load(mask, source + done));
+        }
+      }
+  }
+}
+
 }  // namespace
 }  // namespace CONVNATIVE_ISA
 }  // namespace convnative

@@ -2,6 +2,7 @@
 // pool/kernels.h.
 #include "pool/kernels.h"
 
+#include "pool/gather_row.h"
 #include "pool/pair_row.h"
 #include "pool/plane_lanes.h"
 #include "pool/range.h"
@@ -62,6 +63,7 @@ namespace {
    type "_pool_add_shares_" CONVNATIVE_ISA_NAME,               \
    add_shares<T>,                                              \
    spread_pairs<T>,                                            \
+   gather_taps<T>,                                             \
    interleave<T>,                                              \
    CONVNATIVE_POOL_LANES(T, type)}
 

@@ -33,7 +33,8 @@
 //
 // Kernels that reduce `count` elements in a row, whatever their number, one or several rows at once:
 //
-//   sum_range  their sum in float64, in an order that `count` alone fixes
+//   sum_range  their sum in an order that `count` alone fixes, of at most 16 elements at a time in T and then in
+//              float64
 //   mean_planes  for each of `planes` planes that follow on each other that sum over their number
 //   sum_rows   sums[i] = the sum in float64 of source[d * depth_step + r * row_step + i], r running fastest
 //   max_range  the largest; NaN where there is one, -infinity for none. Of zeros of both signs it is either.
@@ -172,6 +173,19 @@ struct PoolPairs {
   PoolIndex<T> number;
 };
 
+// A row of elements under windows one apart. Column x + s of row r of `taps` and `values` is the window that has
+// element x for its tap of number (rows - 1 - r) * columns + columns - 1 - s; both are readable for a vector more than
+// `width` + `columns` - 1 columns.
+template <class T>
+struct PoolTapRow {
+  const std::uint8_t* taps;
+  const T* values;
+  std::ptrdiff_t pitch;
+  std::int64_t rows, columns;  // of a window
+  T* row;
+  std::int64_t width;
+};
+
 template <class T>
 struct PoolSquares {
   const T* source;  // of the first plane
@@ -288,6 +302,7 @@ struct PoolKernels {
   const char* add_shares_name;
   void (*add_shares)(const PoolShares<T>&);
   void (*spread_pairs)(const PoolPairs<T>&);
+  void (*gather_taps)(const PoolTapRow<T>&);
   void (*interleave)(const T* even, const T* odd, std::int64_t count, T* result);
   PoolLanes<T> planes;
 };

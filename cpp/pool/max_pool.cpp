@@ -11,6 +11,7 @@
 #include "pool/planes.h"
 #include "pool/reduce.h"
 #include "pool/squares.h"
+#include "pool/tap_gather.h"
 #include "pool/tap_places.h"
 #include "pool/window.h"
 #include "ref/pool.h"
@@ -145,6 +146,7 @@ std::vector<PairRow> pair_rows(const PoolShape& shape) {
 template <class T>
 void grad_of_taps(const PoolShape& shape, const PoolKernels<T>& kernels, const std::uint8_t* taps,
                   const T* grad_output, T* grad_input) {
+  if (TapGather<T>::applies(shape)) return TapGather<T>(shape, kernels).run(taps, grad_output, grad_input);
   const TapPlaces places(shape);
   if (has_pairs(shape)) {
     const std::vector<PairRow> rows = pair_rows(shape);

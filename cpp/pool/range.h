@@ -10,49 +10,64 @@ namespace convnative {
 namespace CONVNATIVE_ISA {
 namespace {
 
-// Sixteen chains of additions: enough to hide their latency, and the same on every level.
+// Sums of a row of elements go in sixteen chains of additions, enough to hide their latency, which are the same on every
+// level: `chain_length` of them in T, whose sums are then added up in float64. Elements themselves in float64 would
+// take three times as long and gain less than what rounding the result costs.
+inline constexpr int sum_chains = 16;
+inline constexpr std::int64_t chain_length = 16;
+inline constexpr int sum_parts = sum_chains / Vec<double>::lanes;
+
 template <class T>
-double sum_range(const T* source, std::int64_t count) {
-  constexpr int chains = 16;
-  double sums[chains] = {};
-  std::int64_t i = 0;
-  for (; i + chains <= count; i += chains)
-    for (int chain = 0; chain < chains; ++chain) sums[chain] += static_cast<double>(source[i + chain]);
-  for (int chain = 0; i + chain < count; ++chain) sums[chain] += static_cast<double>(source[i + chain]);
-  for (int half = chains / 2; half > 0; half /= 2)
-    for (int chain = 0; chain < half; ++chain) sums[chain] += sums[chain + half];
-  return sums[0];
+CONVNATIVE_INLINE void add_up(const T* source, std::int64_t count, Vec<double>::Reg (&sums)[sum_parts]) {
+  using V = Vec<T>;
+  constexpr int registers = sum_chains / V::lanes;
+  for (int i = 0; i < sum_parts; ++i) sums[i] = Vec<double>::zero();
+  for (std::int64_t begin = 0; begin < count; begin += sum_chains * chain_length) {
+    const std::int64_t left = count - begin, steps = left / sum_chains;
+    const std::int64_t whole = sum_chains * (steps < chain_length ? steps : chain_length);
+    const T* const block = source + begin;
+    typename V::Reg chains[registers];
+    for (int r = 0; r < registers; ++r) chains[r] = V::zero();
+    for (std::int64_t i = 0; i < whole; i += sum_chains)
+      for (int r = 0; r < registers; ++r) chains[r] = chains[r] + V::load(block + i + r * V::lanes);
+    // Chains that start from +0 are never -0: zeros in place of what is missing change no bit.
+    if (steps < chain_length && whole < left)
+      for (int r = 0; r < registers; ++r)
+        chains[r] =
+            chains[r] + V::load(lane_mask<T>(0, left - whole - r * V::lanes), block + whole + r * V::lanes);
+    T ends[sum_chains];
+    for (int r = 0; r < registers; ++r) V::store(ends + r * V::lanes, chains[r]);
+    for (int i = 0; i < sum_parts; ++i) sums[i] = sums[i] + widen(ends + i * Vec<double>::lanes);
+  }
+  for (int half = sum_parts / 2; half > 0; half /= 2)
+    for (int i = 0; i < half; ++i) sums[i] = sums[i] + sums[i + half];
 }
 
-// The chains of sum_range, for as many planes as a register has numbers: one transpose adds up the last chains of
-// all of them.
+template <class T>
+double sum_range(const T* source, std::int64_t count) {
+  using D = Vec<double>;
+  D::Reg sums[sum_parts];
+  add_up(source, count, sums);
+  double lanes[D::lanes];
+  D::store(lanes, sums[0]);
+  for (int half = D::lanes / 2; half > 0; half /= 2)
+    for (int lane = 0; lane < half; ++lane) lanes[lane] += lanes[lane + half];
+  return lanes[0];
+}
+
+// For as many planes as a register has numbers: one transpose adds up the last chains of all of them.
 template <class T>
 void mean_planes(const T* source, std::int64_t planes, std::int64_t count, T* result) {
   using D = Vec<double>;
-  constexpr int chains = 16, parts = chains / D::lanes;
   const auto elements = static_cast<double>(count);
-  const std::int64_t whole = count / chains * chains;
   for (std::int64_t first = 0; first < planes; first += D::lanes) {
     const std::int64_t left = planes - first < D::lanes ? planes - first : D::lanes;
     D::Reg sums[D::lanes];
     for (int p = 0; p < D::lanes; ++p) sums[p] = D::zero();
     for (std::int64_t p = 0; p < left; ++p) {
-      const T* const plane = source + (first + p) * count;
-      D::Reg part[parts] = {};
-      const auto add = [&part](const T* x) __attribute__((always_inline)) {
-        for (int i = 0; i < parts; ++i) part[i] = part[i] + widen(x + i * D::lanes);
-      };
-      for (std::int64_t i = 0; i < whole; i += chains) add(plane + i);
-      if (whole < count) {
-        // Chains that start from +0 are never -0: zeros in place of what is missing change no bit.
-        T rest[chains];
-        for (int i = 0; i < chains; i += Vec<T>::lanes)
-          Vec<T>::store(rest + i, Vec<T>::load(lane_mask<T>(0, count - whole - i), plane + whole + i));
-        add(rest);
-      }
-      for (int half = parts / 2; half > 0; half /= 2)
-        for (int i = 0; i < half; ++i) part[i] = part[i] + part[i + half];
-      sums[p] = part[0];
+      D::Reg parts[sum_parts];
+      add_up(source + (first + p) * count, count, parts);
+      sums[p] = parts[0];
     }
     transpose(sums);
     for (int half = D::lanes / 2; half > 0; half /= 2)

@@ -10,6 +10,7 @@
 //   load(m, p), store(m, p, r)            lanes that are off read 0 / leave memory alone; never touched there
 //   load(r, m, p)                         lanes that are off keep r's
 //   gather(r, m, p, stride)               lane l from p[l * stride]
+//   add_where(sum, bytes, byte, p)        sum + p[l] in lanes where bytes[l] == byte, where sum is not -0
 //   fma(a, b, c)                          a * b + c; rounded once where the level has FMA, twice on baseline
 //   max_of_numbers(a, b)                  the larger; a where they compare equal or either is NaN
 //   max(a, b)                             the larger; NaN where either is NaN; a where they compare equal

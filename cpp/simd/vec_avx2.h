@@ -45,6 +45,12 @@ struct Vec<float> {
     const __m128 second = _mm256_mask_i64gather_ps(_mm256_extractf128_ps(r, 1), p, high, high_mask, 4);
     return _mm256_insertf128_ps(_mm256_castps128_ps256(first), second, 1);
   }
+  static CONVNATIVE_INLINE Reg add_where(Reg sum, const std::uint8_t* bytes, std::uint8_t byte,
+                                         const float* p) {
+    const __m128i given = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(bytes));
+    const __m128i equal = _mm_cmpeq_epi8(given, _mm_set1_epi8(static_cast<char>(byte)));
+    return sum + _mm256_and_ps(_mm256_castsi256_ps(_mm256_cvtepi8_epi32(equal)), _mm256_loadu_ps(p));
+  }
   static CONVNATIVE_INLINE Reg fma(Reg a, Reg b, Reg c) { return _mm256_fmadd_ps(a, b, c); }
   static CONVNATIVE_INLINE Reg max_of_numbers(Reg a, Reg b) { return _mm256_max_ps(b, a); }
   static CONVNATIVE_INLINE Reg max(Reg a, Reg b) {
@@ -77,6 +83,12 @@ struct Vec<double> {
   static CONVNATIVE_INLINE Reg gather(Reg r, Mask m, const double* p, std::ptrdiff_t stride) {
     const __m256i lane = _mm256_setr_epi64x(0, stride, 2 * stride, 3 * stride);
     return _mm256_mask_i64gather_pd(r, p, lane, _mm256_castsi256_pd(m), 8);
+  }
+  static CONVNATIVE_INLINE Reg add_where(Reg sum, const std::uint8_t* bytes, std::uint8_t byte,
+                                         const double* p) {
+    const __m128i given = _mm_loadu_si32(bytes);
+    const __m128i equal = _mm_cmpeq_epi8(given, _mm_set1_epi8(static_cast<char>(byte)));
+    return sum + _mm256_and_pd(_mm256_castsi256_pd(_mm256_cvtepi8_epi64(equal)), _mm256_loadu_pd(p));
   }
   static CONVNATIVE_INLINE Reg fma(Reg a, Reg b, Reg c) { return _mm256_fmadd_pd(a, b, c); }
   static CONVNATIVE_INLINE Reg max_of_numbers(Reg a, Reg b) { return _mm256_max_pd(b, a); }

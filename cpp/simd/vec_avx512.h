@@ -40,6 +40,12 @@ struct Vec<float> {
         _mm512_extractf32x8_ps(r, 1), static_cast<__mmask8>(m >> 8), _mm512_mullo_epi64(high, step), p, 4);
     return _mm512_insertf32x8(_mm512_castps256_ps512(first), second, 1);
   }
+  static CONVNATIVE_INLINE Reg add_where(Reg sum, const std::uint8_t* bytes, std::uint8_t byte,
+                                         const float* p) {
+    const __m128i wanted = _mm_set1_epi8(static_cast<char>(byte));
+    const __m128i given = _mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes));
+    return _mm512_mask_add_ps(sum, _mm_cmpeq_epi8_mask(given, wanted), sum, _mm512_loadu_ps(p));
+  }
   static CONVNATIVE_INLINE Reg fma(Reg a, Reg b, Reg c) { return _mm512_fmadd_ps(a, b, c); }
   static CONVNATIVE_INLINE Reg max_of_numbers(Reg a, Reg b) { return _mm512_max_ps(b, a); }
   static CONVNATIVE_INLINE Reg max(Reg a, Reg b) {
@@ -67,6 +73,13 @@ struct Vec<double> {
   static CONVNATIVE_INLINE Reg gather(Reg r, Mask m, const double* p, std::ptrdiff_t stride) {
     const __m512i lane = _mm512_setr_epi64(0, 1, 2, 3, 4, 5, 6, 7);
     return _mm512_mask_i64gather_pd(r, m, _mm512_mullo_epi64(lane, _mm512_set1_epi64(stride)), p, 8);
+  }
+  static CONVNATIVE_INLINE Reg add_where(Reg sum, const std::uint8_t* bytes, std::uint8_t byte,
+                                         const double* p) {
+    const __m128i wanted = _mm_set1_epi8(static_cast<char>(byte));
+    const __m128i given = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(bytes));
+    const auto equal = static_cast<__mmask8>(_mm_cmpeq_epi8_mask(given, wanted));
+    return _mm512_mask_add_pd(sum, equal, sum, _mm512_loadu_pd(p));
   }
   static CONVNATIVE_INLINE Reg fma(Reg a, Reg b, Reg c) { return _mm512_fmadd_pd(a, b, c); }
   static CONVNATIVE_INLINE Reg max_of_numbers(Reg a, Reg b) { return _mm512_max_pd(b, a); }

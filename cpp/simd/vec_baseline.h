@@ -34,6 +34,11 @@ struct Vec {
       if (m >> lane & 1) r[lane] = p[lane * stride];
     return r;
   }
+  static CONVNATIVE_INLINE Reg add_where(Reg sum, const std::uint8_t* bytes, std::uint8_t byte, const T* p) {
+    decltype(Reg{} < Reg{}) given;
+    for (int lane = 0; lane < lanes; ++lane) given[lane] = bytes[lane];
+    return sum + (given == byte ? load(p) : zero());
+  }
   static CONVNATIVE_INLINE Reg fma(Reg a, Reg b, Reg c) { return a * b + c; }
   static CONVNATIVE_INLINE Reg max_of_numbers(Reg a, Reg b) { return b > a ? b : a; }
   static CONVNATIVE_INLINE Reg max(Reg a, Reg b) {
