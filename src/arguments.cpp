@@ -6,6 +6,8 @@
 #include <sstream>
 #include <stdexcept>
 
+#include "result_memory.h"
+
 namespace convnative::python {
 namespace {
 
@@ -215,7 +217,7 @@ Pixels take_pixels(py::handle value, const char* argument) {
 }
 
 py::array make_pixels(PixelType type, const Sizes& shape) {
-  return py::array(dtype_object(type), std::vector<py::ssize_t>(shape.begin(), shape.end()));
+  return new_array(dtype_object(type), shape);
 }
 
 py::array take_indices(py::handle value, const char* argument, const Sizes& shape) {
@@ -271,7 +273,7 @@ py::array make_output(py::handle out, DType dtype, const Sizes& shape,
                       std::initializer_list<const Input*> inputs) {
   if (out.is_none()) {
     require_addressable("output", shape, dtype_object(dtype).itemsize());
-    return py::array(dtype_object(dtype), std::vector<py::ssize_t>(shape.begin(), shape.end()));
+    return new_array(dtype_object(dtype), shape);
   }
   require_plain_type(out, "out", float_array);
   auto array = py::reinterpret_borrow<py::array>(out);

@@ -12,6 +12,7 @@ void bind_elementwise(pybind11::module_& module);
 void bind_embedding(pybind11::module_& module);
 void bind_image(pybind11::module_& module);
 void bind_kernels(pybind11::module_& module);
+void bind_memory(pybind11::module_& module);
 void bind_normalization(pybind11::module_& module);
 void bind_loss(pybind11::module_& module);
 void bind_plane_pool(pybind11::module_& module);

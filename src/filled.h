@@ -5,7 +5,8 @@
 #include <pybind11/pybind11.h>
 
 #include <cstdint>
-#include <vector>
+
+#include "result_memory.h"
 
 namespace convnative::python {
 
@@ -23,8 +24,8 @@ py::array filled(py::array result, Compute compute) {
 // As above with compute(data, indices); returns (values, indices), indices an int64 array of the same shape.
 template <class Compute>
 py::tuple filled_with_indices(py::array values, Compute compute) {
-  py::array indices(py::dtype::of<std::int64_t>(),
-                    std::vector<py::ssize_t>(values.shape(), values.shape() + values.ndim()));
+  py::array indices =
+      new_array(py::dtype::of<std::int64_t>(), {values.shape(), values.shape() + values.ndim()});
   void* const data = values.mutable_data();
   auto* const positions = static_cast<std::int64_t*>(indices.mutable_data());
   {

@@ -19,4 +19,5 @@ PYBIND11_MODULE(_core, module, pybind11::mod_gil_not_used()) {
   bind_embedding(module);
   bind_loss(module);
   bind_kernels(module);
+  bind_memory(module);
 }

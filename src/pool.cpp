@@ -9,6 +9,7 @@
 #include "bindings.h"
 #include "filled.h"
 #include "pool_arguments.h"
+#include "result_memory.h"
 
 namespace convnative::python {
 namespace {
@@ -69,8 +70,8 @@ py::tuple max_with_taps(py::handle axes, py::handle input, py::handle kernel_siz
     return py::make_tuple(
         filled(values, [&](void* data) { max_pool_forward(x.shape, x.input.dtype, x.input.data(), data); }),
         py::none());
-  py::array_t<std::uint8_t> taps(sizes);
-  std::uint8_t* const numbers = taps.mutable_data();
+  py::array taps = new_array(py::dtype::of<std::uint8_t>(), sizes);
+  auto* const numbers = static_cast<std::uint8_t*>(taps.mutable_data());
   return py::make_tuple(
       filled(values,
              [&](void* data) { max_pool_with_taps(x.shape, x.input.dtype, x.input.data(), data, numbers); }),

@@ -1,0 +1,148 @@
+#include "base/kept_memory.h"
+
+#include <algorithm>
+#include <bit>
+#include <mutex>
+#include <new>
+
+#include "base/aligned_buffer.h"
+
+#if defined(__linux__)
+  #include <sys/mman.h>
+#endif
+
+namespace convnative {
+namespace {
+
+// In front of the memory that is handed out, on a cache line of its own.
+struct alignas(cache_line_bytes) Block {
+  std::size_t bytes;  // behind this
+  Block* older;
+  Block* newer;
+};
+
+#if defined(__SANITIZE_ADDRESS__)
+// A block that is never used again shows who does so.
+constexpr std::size_t most_kept_bytes = 0;
+#else
+// A float32 picture of 3840 x 2160 in colour, and the activations of most training steps.
+constexpr std::size_t most_kept_bytes = std::size_t{128} << 20;
+#endif
+constexpr int most_kept_blocks = 256;  // all of which are looked at for one that fits
+
+constexpr std::size_t huge_page_bytes = std::size_t{2} << 20;
+
+// Eight sizes an octave: at most an eighth is wasted, and sizes that differ little share blocks.
+std::size_t size_class(std::size_t bytes) {
+  const std::size_t step = std::max(std::bit_floor(bytes) / 8, cache_line_bytes);
+  return (bytes + step - 1) / step * step;
+}
+
+std::align_val_t alignment(std::size_t bytes) {
+  return std::align_val_t{bytes >= 2 * huge_page_bytes ? huge_page_bytes : alignof(Block)};
+}
+
+Block* allocate(std::size_t bytes) noexcept {
+  const std::size_t whole = sizeof(Block) + bytes;
+  void* const memory = ::operator new(whole, alignment(bytes), std::nothrow);
+  if (memory == nullptr) return nullptr;
+#if defined(__linux__)
+  // Fewer pages to clear one by one, and to find again.
+  if (bytes >= 2 * huge_page_bytes) madvise(memory, whole / huge_page_bytes * huge_page_bytes, MADV_HUGEPAGE);
+#endif
+  return new (memory) Block{bytes, nullptr, nullptr};
+}
+
+void free_block(Block* block) noexcept {
+  ::operator delete(block, alignment(block->bytes));
+}
+
+// A list from the newest to the oldest.
+class KeptBlocks {
+ public:
+  // The newest of this size, or null.
+  Block* take(std::size_t bytes) noexcept {
+    const std::lock_guard lock(mutex_);
+    for (Block* block = newest_; block != nullptr; block = block->older)
+      if (block->bytes == bytes) {
+        remove(block);
+        return block;
+      }
+    return nullptr;
+  }
+
+  void keep(Block* block) noexcept {
+    const std::lock_guard lock(mutex_);
+    block->newer = nullptr;
+    block->older = newest_;
+    (newest_ == nullptr ? oldest_ : newest_->newer) = block;
+    newest_ = block;
+    bytes_ += block->bytes;
+    ++count_;
+    free_down_to(most_kept_bytes, most_kept_blocks);
+  }
+
+  std::size_t release() noexcept {
+    const std::lock_guard lock(mutex_);
+    const std::size_t bytes = bytes_;
+    free_down_to(0, 0);
+    return bytes;
+  }
+
+ private:
+  void remove(Block* block) noexcept {
+    (block->newer == nullptr ? newest_ : block->newer->older) = block->older;
+    (block->older == nullptr ? oldest_ : block->older->newer) = block->newer;
+    bytes_ -= block->bytes;
+    --count_;
+  }
+
+  void free_down_to(std::size_t bytes, int count) noexcept {
+    while (bytes_ > bytes || count_ > count) {
+      Block* const block = oldest_;
+      remove(block);
+      free_block(block);
+    }
+  }
+
+  std::mutex mutex_;
+  Block* newest_ = nullptr;
+  Block* oldest_ = nullptr;
+  std::size_t bytes_ = 0;
+  int count_ = 0;
+};
+
+// Never destroyed: results may outlive everything else.
+KeptBlocks& kept_blocks() {
+  static KeptBlocks& blocks = *new KeptBlocks;
+  return blocks;
+}
+
+Block* block_of(void* memory) {
+  return static_cast<Block*>(memory) - 1;
+}
+
+}  // namespace
+
+void* take_memory(std::size_t bytes) noexcept {
+  if (bytes > std::size_t{1} << 62) return nullptr;  // lest rounding up overflow
+  bytes = size_class(bytes);
+  Block* block = kept_blocks().take(bytes);
+  if (block == nullptr) block = allocate(bytes);
+  if (block == nullptr && release_memory() > 0) block = allocate(bytes);
+  return block == nullptr ? nullptr : block + 1;
+}
+
+void give_memory(void* memory) noexcept {
+  if (memory != nullptr) kept_blocks().keep(block_of(memory));
+}
+
+std::size_t memory_bytes(const void* memory) noexcept {
+  return (static_cast<const Block*>(memory) - 1)->bytes;
+}
+
+std::size_t release_memory() noexcept {
+  return kept_blocks().release();
+}
+
+}  // namespace convnative
