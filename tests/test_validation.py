@@ -355,6 +355,7 @@ def test_every_function_of_arrays_is_here():
         "available_isas", "build_info", "get_num_threads", "isa", "precision", "set_isa", "set_num_threads",
         "set_precision", "conv_algorithms", "conv_explain", "gemm_kernels", "run_gemm_kernel",
         "activation_functions", "conv_transpose_explain", "pool_explain", "plane_pool_explain", "fma_peak",
+        "release_memory",
     }  # fmt: skip
     public = {name for name in dir(_core) if not name.startswith("_") and callable(getattr(_core, name))}
     assert {operation.name for operation in OPERATIONS} == public - runtime

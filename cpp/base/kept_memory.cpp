@@ -25,7 +25,7 @@ struct alignas(cache_line_bytes) Block {
 // A block that is never used again shows who does so.
 constexpr std::size_t most_kept_bytes = 0;
 #else
-// A float32 picture of 3840 x 2160 in colour, and the activations of most training steps.
+// Enough for the activations of most training steps.
 constexpr std::size_t most_kept_bytes = std::size_t{128} << 20;
 #endif
 constexpr int most_kept_blocks = 256;  // all of which are looked at for one that fits

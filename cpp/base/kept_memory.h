@@ -1,8 +1,8 @@
 // Memory for large results, kept when it is given back, and used again.
 //
-// New pages cost more than most kernels: the system clears each before its first use, 0.2 us a KiB where results of
-// pools and activations take 0.05. malloc keeps some of what is freed, but returns the end of its heap whenever that has
-// grown by twice its largest block, which a training step of a small network does every time.
+// New pages cost more than many kernels, as the system clears each before its first use. malloc keeps some of what is
+// freed, but returns the end of its heap when more than twice its largest block is free there, which every training step
+// of a small network ends with: that of LeNet takes 4.0 ms with malloc and 2.4 with this.
 #pragma once
 
 #include <cstddef>

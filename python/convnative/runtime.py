@@ -217,6 +217,28 @@ def fma_peak() -> float:
     return _core.fma_peak()
 
 
+def release_memory() -> int:
+    """
+    Return to the system the memory of results that are gone.
+
+    The memory of arrays of 16 KiB to 32 MiB is kept for the results of later calls, up to 128 MiB of it.
+
+    Returns
+    -------
+    int
+        How many bytes that was.
+
+    Examples
+    --------
+    >>> import numpy as np, convnative as cn
+    >>> y = cn.functional.relu(np.ones((256, 256), np.float32))
+    >>> del y
+    >>> cn.runtime.release_memory() >= 256 * 256 * 4
+    True
+    """
+    return _core.release_memory()
+
+
 class Explanation(dict[str, Any]):
     """Facts by name that show as lines of text."""
 
