@@ -1,4 +1,5 @@
 // Matrix products: every kernel of every level with all its tails, and the blocked loops.
+#include <array>
 #include <cstdio>
 #include <vector>
 
@@ -50,6 +51,43 @@ void test_kernels(Isa level) {
 }
 
 template <class T>
+void test_transpositions(Isa level) {
+  Random random(6);
+  const GemmKernels<T>& kernels = gemm_kernels<T>(level);
+  const auto at = [](const std::vector<T>& values, std::int64_t i) {
+    return values[static_cast<std::size_t>(i)];
+  };
+  for (const std::int64_t rows : {1, 2, 15, 16, 17, 40})
+    for (std::int64_t columns = 1; columns <= kernels.lanes; ++columns) {
+      const std::int64_t pitch = columns + 3;
+      const auto source = random.integers<T>(rows * pitch - 3);
+      auto result = random.integers<T>(columns * rows);
+      std::array<T*, MatrixColumns<T>::most> targets{};
+      for (std::int64_t i = 0; i < columns; ++i)
+        targets[static_cast<std::size_t>(i)] = result.data() + (columns - 1 - i) * rows;
+      kernels.transpose_columns({source.data(), pitch, rows, columns, targets.data()});
+      for (std::int64_t i = 0; i < columns; ++i)
+        for (std::int64_t j = 0; j < rows; ++j)
+          CHECK(at(result, (columns - 1 - i) * rows + j) == at(source, j * pitch + i));
+    }
+  for (const std::int64_t length : {1, 3, 4, 9, 16, 25, 49})
+    for (const std::int64_t rows : {1, 2, 7})
+      for (const std::int64_t columns : {1, 2, 5}) {
+        const std::int64_t pitch = columns * length + 2, target_pitch = rows * length + 1;
+        const auto source = random.integers<T>(rows * pitch - 2);
+        auto result = random.integers<T>(columns * target_pitch);
+        auto expected = result;
+        for (std::int64_t i = 0; i < columns; ++i)
+          for (std::int64_t j = 0; j < rows; ++j)
+            for (std::int64_t l = 0; l < length; ++l)
+              expected[static_cast<std::size_t>(i * target_pitch + j * length + l)] =
+                  at(source, j * pitch + i * length + l);
+        kernels.transpose_runs({source.data(), pitch, rows, columns, length, result.data(), target_pitch});
+        CHECK(result == expected);
+      }
+}
+
+template <class T>
 void test_matmul(Isa level) {
   Random random(5);
   for (int round = 0; round < 60; ++round) {
@@ -80,6 +118,8 @@ void test_gemm() {
   for (const Isa level : available_isas()) {
     test_kernels<float>(level);
     test_kernels<double>(level);
+    test_transpositions<float>(level);
+    test_transpositions<double>(level);
     test_matmul<float>(level);
     test_matmul<double>(level);
   }

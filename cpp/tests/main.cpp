@@ -7,6 +7,7 @@ int main() {
   using namespace convnative::test;
   test_shape();
   test_parallel();
+  test_kept_memory();
   test_gemm();
   test_conv();
   test_pool();

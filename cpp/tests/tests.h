@@ -8,6 +8,7 @@ void test_elementwise();
 void test_embedding();
 void test_gemm();
 void test_image();
+void test_kept_memory();
 void test_normalization();
 void test_loss();
 void test_parallel();
