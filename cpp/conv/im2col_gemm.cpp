@@ -230,11 +230,9 @@ double cycles_of(const ConvProblem& problem) {
                              ? 30
                              : 4 + 8 * spanning;
   const double blocks = std::max(std::ceil(depth / static_cast<double>(gemm_blocking<T>().kc)), 1.0);
-  // A gradient's weights are brought into another order.
-  const double weights = forward || problem.prepacked
-                             ? 0
-                             : static_cast<double>(s.weight_size()) *
-                                   (1.5 + 4 / static_cast<double>(std::max<std::int64_t>(s.taps(), 1)));
+  // A gradient's weights are brought into another order, one by one where a phase has some of the taps.
+  const double weights =
+      forward || problem.prepacked ? 0 : static_cast<double>(s.weight_size()) * (stride > 1 ? 2.3 : 1.3);
   // Weights that L2 does not keep come from L3.
   const double weight_bytes = static_cast<double>(s.weight_size()) * sizeof(T);
   const double fetching = std::max(weight_bytes - 256 * 1024, 0.0) / 10;
