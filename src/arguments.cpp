@@ -204,6 +204,19 @@ std::optional<Input> take_optional(py::handle value, const char* argument, const
   return take_array_like(value, argument, other, shape);
 }
 
+Input take_in_place(py::handle value, const char* argument) {
+  Input input = take_array(value, argument);
+  if (!input.original.writeable() || input.array.ptr() != input.original.ptr())
+    reject_value(argument, "a writable C-contiguous array in native byte order",
+                 "one that cannot be changed in place");
+  return input;
+}
+
+Input take_in_place_like(py::handle value, const char* argument, const Input& other) {
+  take_array_like(value, argument, other, other.shape);
+  return take_in_place(value, argument);
+}
+
 Pixels take_pixels(py::handle value, const char* argument) {
   require_plain_type(value, argument, "a numpy.ndarray of uint8, uint16, float32 or float64");
   const auto original = py::reinterpret_borrow<py::array>(value);

@@ -45,6 +45,11 @@ void require_shape(const Input& input, const Sizes& shape);
 std::optional<Input> take_optional(py::handle value, const char* argument, const Input& other,
                                    const Sizes& shape);
 
+// An array that is changed: as take_array, and ValueError unless it is writable and lies in plain memory itself.
+Input take_in_place(py::handle value, const char* argument);
+// As above, of the type and the shape of `other`; TypeError, ValueError.
+Input take_in_place_like(py::handle value, const char* argument, const Input& other);
+
 // A picture's elements in plain memory.
 struct Pixels {
   py::array array;

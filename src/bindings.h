@@ -15,6 +15,7 @@ void bind_kernels(pybind11::module_& module);
 void bind_memory(pybind11::module_& module);
 void bind_normalization(pybind11::module_& module);
 void bind_loss(pybind11::module_& module);
+void bind_optimizer(pybind11::module_& module);
 void bind_plane_pool(pybind11::module_& module);
 void bind_pool(pybind11::module_& module);
 void bind_pool_explain(pybind11::module_& module);

@@ -74,11 +74,7 @@ py::array lookup_gradient_adjoint(py::handle input, py::handle weight, py::handl
 }
 
 void renormalise(py::handle input, py::handle weight, py::handle max_norm, py::handle norm_type) {
-  Input table = take_array(weight, "weight");
-  if (!table.original.writeable() || table.array.ptr() != table.original.ptr())
-    throw py::value_error(
-        "weight: expected a writable C-contiguous array in native byte order where max_norm is given, "
-        "received one that cannot be changed in place");
+  Input table = take_in_place(weight, "weight");  // as max_norm is given
   const LookupArguments arguments = take_lookup(input, table.shape, py::none(), py::bool_(false));
   const double bound = take_float(max_norm, "max_norm"), order = take_float(norm_type, "norm_type");
   void* const data = table.array.mutable_data();

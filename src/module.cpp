@@ -18,6 +18,7 @@ PYBIND11_MODULE(_core, module, pybind11::mod_gil_not_used()) {
   bind_normalization(module);
   bind_embedding(module);
   bind_loss(module);
+  bind_optimizer(module);
   bind_kernels(module);
   bind_memory(module);
 }

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import convnative as cn
-from convnative import nn, optim
+from convnative import _core, nn, optim
 
 
 class Holder(nn.Module):
@@ -37,25 +37,98 @@ def test_sgd_by_hand():
         lambda m: optim.AdamW(m, 0.1, amsgrad=True, maximize=True),
     ],
 )
-def test_blocks_do_not_show(make, monkeypatch):
+def test_sizes_threads_and_layouts_do_not_show(make):
+    """Every element is updated as if it were alone."""
     rng = np.random.default_rng(0)
-    start = rng.standard_normal((37, 11)).astype(np.float32)
-    grads = [rng.standard_normal((37, 11)).astype(np.float32) for _ in range(4)]
-    results = []
-    for block in (16384, 10):
-        monkeypatch.setattr(optim, "_BLOCK", block)
-        model = Holder(start.copy())
-        optimizer = make(model)
+    for shape in [(37, 11), (1023, 1), (1, 1025), (331, 303)]:
+        start = rng.standard_normal(shape).astype(np.float32)
+        grads = [rng.standard_normal(shape).astype(np.float32) for _ in range(4)]
+        results = []
+        for threads, order in [(1, "C"), (3, "C"), (2, "F")]:
+            model = Holder(start.copy())
+            optimizer = make(model)
+            with cn.threads(threads):
+                for grad in grads:
+                    optimizer.step({"p0": np.asarray(grad, order=order)})
+            results.append(model.p0)
+        np.testing.assert_array_equal(results[0], results[1])
+        np.testing.assert_array_equal(results[0], results[2])
+        places = [(0, 0), (-1, -1), (shape[0] // 2, shape[1] // 2)]
+        alone = Holder(np.array([start[place] for place in places]))
+        optimizer = make(alone)
         for grad in grads:
-            optimizer.step({"p0": grad})
-        results.append(model.p0)
-    np.testing.assert_array_equal(*results)
-    # A gradient in another memory layout means the same.
-    model = Holder(start.copy())
-    optimizer = make(model)
+            optimizer.step({"p0": np.array([grad[place] for place in places])})
+        np.testing.assert_array_equal(alone.p0, [results[0][place] for place in places])
+
+
+def by_numpy(
+    value, grads, *, lr, momentum=0.0, dampening=0.0, weight_decay=0.0, nesterov=False, maximize=False
+):
+    """SGD as torch's documentation has it, operation by operation."""
+    buffer = None
     for grad in grads:
-        optimizer.step({"p0": np.asfortranarray(grad)})
-    np.testing.assert_array_equal(model.p0, results[0])
+        g = -grad if maximize else grad
+        if weight_decay:
+            g = g + value * weight_decay
+        if momentum:
+            buffer = g if buffer is None else buffer * momentum + g * (1 - dampening)
+            g = g + buffer * momentum if nesterov else buffer
+        value = value - g * lr
+    return value
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"maximize": True},
+        {"momentum": 0.9},
+        {"momentum": 0.9, "dampening": 0.3, "weight_decay": 0.01},
+        {"momentum": 0.5, "nesterov": True, "weight_decay": 0.1, "maximize": True},
+        {"weight_decay": 0.2},
+    ],
+)
+def test_sgd_is_the_formula_bit_for_bit(settings, dtype):
+    rng = np.random.default_rng(1)
+    start = rng.standard_normal(5000).astype(dtype)
+    grads = [rng.standard_normal(5000).astype(dtype) for _ in range(3)]
+    model = Holder(start.copy())
+    optimizer = optim.SGD(model, 0.1, **settings)
+    for grad in grads:
+        optimizer.step({"p0": grad})
+    np.testing.assert_array_equal(model.p0, by_numpy(start, grads, lr=0.1, **settings))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("amsgrad", [False, True])
+@pytest.mark.parametrize("maximize", [False, True])
+def test_adamw_is_the_formula(amsgrad, maximize, dtype):
+    rng = np.random.default_rng(2)
+    start = rng.standard_normal(3000).astype(dtype)
+    grads = [rng.standard_normal(3000).astype(dtype) * 10.0**-i for i in range(4)]
+    model = Holder(start.copy())
+    optimizer = optim.AdamW(model, 0.01, (0.8, 0.95), 1e-6, 0.1, amsgrad, maximize=maximize)
+    value, mean, square, most = start.astype(np.float64), 0.0, 0.0, 0.0
+    for t, grad in enumerate(grads, 1):
+        optimizer.step({"p0": grad.astype(dtype)})
+        g = (-grad if maximize else grad).astype(dtype).astype(np.float64)
+        value = value * (1 - 0.01 * 0.1)
+        mean, square = 0.8 * mean + 0.2 * g, 0.95 * square + 0.05 * g * g
+        most = np.maximum(most, square) if amsgrad else square
+        value = value - 0.01 * (mean / (1 - 0.8**t)) / (np.sqrt(most / (1 - 0.95**t)) + 1e-6)
+    error = 2e-6 if dtype == np.float32 else 1e-14
+    np.testing.assert_allclose(model.p0, value, rtol=0, atol=error * np.abs(value).max())
+
+
+def test_nan_stays_in_its_element():
+    model = Holder(np.ones(2000, np.float32))
+    grad = np.ones(2000, np.float32)
+    grad[7] = np.nan
+    optimizer = optim.AdamW(model, 0.1, amsgrad=True)
+    optimizer.step({"p0": grad})
+    optimizer.step({"p0": np.ones(2000, np.float32)})
+    assert np.flatnonzero(np.isnan(model.p0)).tolist() == [7]
 
 
 @pytest.mark.parametrize("make", [lambda m: optim.SGD(m, 0.1, 0.9), lambda m: optim.AdamW(m, amsgrad=True)])
@@ -191,3 +264,59 @@ def test_wrong_state_is_refused():
 def test_errors_name_the_argument(make, kind, name):
     with pytest.raises(kind, match=rf"^{name}: "):
         make(nn.Linear(1, 1))
+
+
+def sgd_step(parameter, grad, buffer, *settings):
+    _core.sgd_step(parameter, grad, buffer, *(settings or (0.1, 0.9, 0.0, 0.0, False, False, False)))
+
+
+def adamw_step(parameter, grad, buffer, *settings):
+    rest = settings or (0.1, 0.9, 0.99, 1e-8, 0.0, 1, False)
+    _core.adamw_step(parameter, grad, np.zeros_like(parameter), np.zeros_like(parameter), buffer, *rest)
+
+
+def read_only(array):
+    array.flags.writeable = False
+    return array
+
+
+@pytest.mark.parametrize("step", [sgd_step, adamw_step])
+@pytest.mark.parametrize(
+    ("name", "place", "bad", "error"),
+    [
+        ("parameter", 0, [1.0, 2.0], TypeError),
+        ("parameter", 0, np.ones(6, np.int32), TypeError),
+        ("parameter", 0, np.ones((6, 2))[:, 0], ValueError),
+        ("parameter", 0, np.ones(6).astype(">f8"), ValueError),
+        ("parameter", 0, read_only(np.ones(6)), ValueError),
+        ("grad", 1, np.ones(6, np.float32), TypeError),
+        ("grad", 1, np.ones(5), ValueError),
+        ("grad", 1, None, TypeError),
+        ("buffer|max_square", 2, np.ones(7), ValueError),
+        ("buffer|max_square", 2, np.ones(12)[::2], ValueError),
+        ("buffer|max_square", 2, read_only(np.ones(6)), ValueError),
+        ("buffer|max_square", 2, "no", TypeError),
+    ],
+)
+def test_steps_refuse_what_they_cannot_change(step, name, place, bad, error):
+    arrays = [np.ones(6), np.ones(6), np.ones(6)]
+    arrays[place] = bad
+    before = [np.array(array) for array in arrays]
+    with pytest.raises(error, match=rf"^({name}): expected .*received"):
+        step(*arrays)
+    for array, old in zip(arrays, before, strict=True):
+        np.testing.assert_array_equal(array, old)
+
+
+@pytest.mark.parametrize("bad", ["1", None, [1.0], object()])
+def test_steps_refuse_what_is_no_number(bad):
+    for place, name in enumerate(["rate", "momentum", "dampening", "weight_decay"]):
+        settings = [0.1, 0.9, 0.0, 0.0, False, False, False]
+        settings[place] = bad
+        with pytest.raises(TypeError, match=rf"^{name}: "):
+            sgd_step(np.ones(3), np.ones(3), np.ones(3), *settings)
+    for place, name in enumerate(["rate", "beta1", "beta2", "epsilon", "weight_decay", "number", "maximize"]):
+        settings = [0.1, 0.9, 0.99, 1e-8, 0.0, 1, False]
+        settings[place] = bad
+        with pytest.raises(TypeError, match=rf"^{name}: "):
+            adamw_step(np.ones(3), np.ones(3), None, *settings)

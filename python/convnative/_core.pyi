@@ -316,6 +316,34 @@ def prelu_sums(input: Any, a: Any, b: Any, weight_shape: Any) -> ndarray: ...
 def softmax_forward(input: Any, dim: Any, log: bool, out: Any = None) -> ndarray: ...
 def softmax_grad(result: Any, grad_output: Any, dim: Any, log: bool) -> ndarray: ...
 
+# Steps of optimizers, in place: src/optimizer.cpp
+def sgd_step(
+    parameter: Any,
+    grad: Any,
+    buffer: Any,
+    rate: Any,
+    momentum: Any,
+    dampening: Any,
+    weight_decay: Any,
+    nesterov: Any,
+    maximize: Any,
+    first: Any,
+) -> None: ...
+def adamw_step(
+    parameter: Any,
+    grad: Any,
+    mean: Any,
+    square: Any,
+    max_square: Any,
+    rate: Any,
+    beta1: Any,
+    beta2: Any,
+    epsilon: Any,
+    weight_decay: Any,
+    number: Any,
+    maximize: Any,
+) -> None: ...
+
 # Embedding: src/embedding.cpp
 def embedding_forward(input: Any, weight: Any) -> ndarray: ...
 def embedding_grad(

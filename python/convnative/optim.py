@@ -2,29 +2,26 @@
 Optimizers.
 
 They update the parameters of a model in place, from the gradients that `convnative.value_and_grad`
-returns. Everything is checked before the first parameter changes. The work is done in blocks that fit a
-core's cache, with two scratch blocks, whatever the size of the model.
+returns. Everything is checked before the first parameter changes. A step reads and writes every array once.
 """
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from . import _core
 from ._checks import integer, number
 from .nn import Module
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from ._typing import Array
 
 __all__ = ["SGD", "AdamW", "Optimizer"]
-
-_BLOCK = 16384  # elements: 64 KiB of float32, so that the four or five arrays in use stay in a 512 KiB L2
 
 
 class Optimizer(ABC):
@@ -71,32 +68,21 @@ class Optimizer(ABC):
         _check_grads(parameters, grads)
         _check_writable(parameters)
         self.steps += 1
-        scratch: dict[Any, Array] = {}
         for name, parameter in parameters.items():
             state = self._state.setdefault(name, {})
             if not state:
                 state.update(self._initial_state(parameter))
                 self._ages[name] = 0
             self._ages[name] += 1
-            names = list(state)
-            buffer = scratch.get(parameter.dtype)
-            if buffer is None:
-                buffer = scratch[parameter.dtype] = np.empty((2, _BLOCK), parameter.dtype)
-            for value, grad, *arrays in _blocks(parameter, grads[name], *state.values()):
-                block = dict(zip(names, arrays, strict=True))
-                self._update(value, grad, block, buffer[:, : value.size], self._ages[name])
+            self._update(parameter, grads[name], state, self._ages[name])
 
     @abstractmethod
     def _initial_state(self, parameter: Array) -> dict[str, Array]:
         """Return the arrays, of the parameter's shape, that are kept from step to step."""
 
     @abstractmethod
-    def _update(self, value: Array, grad: Array, state: dict[str, Array], scratch: Array, age: int) -> None:
-        """
-        Update one block of a parameter and of its state in place.
-
-        `grad` stays as it is, `scratch` has two rows, `age` is 1 at the first update of the state.
-        """
+    def _update(self, value: Array, grad: Array, state: dict[str, Array], age: int) -> None:
+        """Update a parameter and its state in place; `age` is 1 at the first update of the state."""
 
     def state_dict(self) -> dict[str, Any]:
         """
@@ -237,27 +223,19 @@ class SGD(Optimizer):
     def _initial_state(self, parameter: Array) -> dict[str, Array]:
         return {"momentum": np.zeros_like(parameter)} if self.momentum else {}
 
-    def _update(self, value: Array, grad: Array, state: dict[str, Array], scratch: Array, age: int) -> None:
-        first_scratch, second_scratch = scratch
-        if self.weight_decay:
-            np.multiply(value, self.weight_decay, out=first_scratch)
-            combine = np.subtract if self.maximize else np.add
-            grad = combine(first_scratch, grad, out=first_scratch)
-        elif self.maximize:
-            grad = np.negative(grad, out=first_scratch)
-        if self.momentum:
-            buffer = state["momentum"]
-            if age == 1:
-                buffer[...] = grad
-            else:
-                buffer *= self.momentum
-                buffer += np.multiply(grad, 1 - self.dampening, out=second_scratch)
-            if self.nesterov:
-                np.multiply(buffer, self.momentum, out=second_scratch)
-                grad = np.add(grad, second_scratch, out=second_scratch)
-            else:
-                grad = buffer
-        value -= np.multiply(grad, self.lr, out=second_scratch)
+    def _update(self, value: Array, grad: Array, state: dict[str, Array], age: int) -> None:
+        _core.sgd_step(
+            value,
+            grad,
+            state.get("momentum"),
+            self.lr,
+            self.momentum,
+            self.dampening,
+            self.weight_decay,
+            self.nesterov,
+            self.maximize,
+            age == 1,
+        )
 
 
 class AdamW(Optimizer):
@@ -333,26 +311,20 @@ class AdamW(Optimizer):
         kinds = ("mean", "square", "max_square") if self.amsgrad else ("mean", "square")
         return {kind: np.zeros_like(parameter) for kind in kinds}
 
-    def _update(self, value: Array, grad: Array, state: dict[str, Array], scratch: Array, age: int) -> None:
-        beta1, beta2 = self.betas
-        mean, square = state["mean"], state["square"]
-        scratch = scratch[0]
-        value *= 1 - self.lr * self.weight_decay
-        mean *= beta1
-        np.multiply(grad, (beta1 - 1) if self.maximize else (1 - beta1), out=scratch)
-        mean += scratch
-        square *= beta2
-        np.multiply(grad, grad, out=scratch)
-        scratch *= 1 - beta2
-        square += scratch
-        if self.amsgrad:
-            square = np.maximum(state["max_square"], square, out=state["max_square"])
-        np.sqrt(square, out=scratch)
-        scratch /= math.sqrt(1 - beta2**age)
-        scratch += self.eps
-        np.divide(mean, scratch, out=scratch)
-        scratch *= self.lr / (1 - beta1**age)
-        value -= scratch
+    def _update(self, value: Array, grad: Array, state: dict[str, Array], age: int) -> None:
+        _core.adamw_step(
+            value,
+            grad,
+            state["mean"],
+            state["square"],
+            state.get("max_square"),
+            self.lr,
+            *self.betas,
+            self.eps,
+            self.weight_decay,
+            age,
+            self.maximize,
+        )
 
 
 def _check_grads(parameters: Mapping[str, Array], grads: Mapping[str, Array]) -> None:
@@ -381,10 +353,3 @@ def _check_writable(parameters: Mapping[str, Array]) -> None:
             )
         if not parameter.flags.writeable:
             raise ValueError(f"model: expected writable parameters, received a read-only array for {name!r}")
-
-
-def _blocks(*arrays: Array) -> Iterator[list[Array]]:
-    """Corresponding one-dimensional parts of arrays of one shape; only the second may need a copy."""
-    flat = [array.reshape(-1) for array in arrays]
-    for start in range(0, flat[0].size, _BLOCK):
-        yield [array[start : start + _BLOCK] for array in flat]
