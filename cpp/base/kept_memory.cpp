@@ -1,6 +1,7 @@
 #include "base/kept_memory.h"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <mutex>
 #include <new>
@@ -17,8 +18,6 @@ namespace {
 // In front of the memory that is handed out, on a cache line of its own.
 struct alignas(cache_line_bytes) Block {
   std::size_t bytes;  // behind this
-  Block* older;
-  Block* newer;
 };
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -28,7 +27,7 @@ constexpr std::size_t most_kept_bytes = 0;
 // Enough for the activations of most training steps.
 constexpr std::size_t most_kept_bytes = std::size_t{128} << 20;
 #endif
-constexpr int most_kept_blocks = 256;  // all of which are looked at for one that fits
+constexpr std::size_t most_kept_blocks = 512;  // all of which are looked at for one that fits
 
 constexpr std::size_t huge_page_bytes = std::size_t{2} << 20;
 
@@ -50,22 +49,23 @@ Block* allocate(std::size_t bytes) noexcept {
   // Fewer pages to clear one by one, and to find again.
   if (bytes >= 2 * huge_page_bytes) madvise(memory, whole / huge_page_bytes * huge_page_bytes, MADV_HUGEPAGE);
 #endif
-  return new (memory) Block{bytes, nullptr, nullptr};
+  return new (memory) Block{bytes};
 }
 
 void free_block(Block* block) noexcept {
   ::operator delete(block, alignment(block->bytes));
 }
 
-// A list from the newest to the oldest.
+// From the oldest to the newest. Sizes stand beside the addresses: to look into the blocks would be a cache miss each.
 class KeptBlocks {
  public:
   // The newest of this size, or null.
   Block* take(std::size_t bytes) noexcept {
     const std::lock_guard lock(mutex_);
-    for (Block* block = newest_; block != nullptr; block = block->older)
-      if (block->bytes == bytes) {
-        remove(block);
+    for (std::size_t i = count_; i-- > 0;)
+      if (entries_[i].bytes == bytes) {
+        Block* const block = entries_[i].block;
+        remove(i, i + 1);
         return block;
       }
     return nullptr;
@@ -73,43 +73,42 @@ class KeptBlocks {
 
   void keep(Block* block) noexcept {
     const std::lock_guard lock(mutex_);
-    block->newer = nullptr;
-    block->older = newest_;
-    (newest_ == nullptr ? oldest_ : newest_->newer) = block;
-    newest_ = block;
+    if (count_ == most_kept_blocks) free_oldest(1);
+    entries_[count_++] = {block->bytes, block};
     bytes_ += block->bytes;
-    ++count_;
-    free_down_to(most_kept_bytes, most_kept_blocks);
+    std::size_t surplus = 0;
+    for (std::size_t left = bytes_; left > most_kept_bytes; ++surplus) left -= entries_[surplus].bytes;
+    free_oldest(surplus);
   }
 
   std::size_t release() noexcept {
     const std::lock_guard lock(mutex_);
     const std::size_t bytes = bytes_;
-    free_down_to(0, 0);
+    free_oldest(count_);
     return bytes;
   }
 
  private:
-  void remove(Block* block) noexcept {
-    (block->newer == nullptr ? newest_ : block->newer->older) = block->older;
-    (block->older == nullptr ? oldest_ : block->older->newer) = block->newer;
-    bytes_ -= block->bytes;
-    --count_;
+  struct Entry {
+    std::size_t bytes;
+    Block* block;
+  };
+
+  void remove(std::size_t begin, std::size_t end) noexcept {
+    for (std::size_t i = begin; i < end; ++i) bytes_ -= entries_[i].bytes;
+    std::move(entries_.begin() + end, entries_.begin() + count_, entries_.begin() + begin);
+    count_ -= end - begin;
   }
 
-  void free_down_to(std::size_t bytes, int count) noexcept {
-    while (bytes_ > bytes || count_ > count) {
-      Block* const block = oldest_;
-      remove(block);
-      free_block(block);
-    }
+  void free_oldest(std::size_t count) noexcept {
+    for (std::size_t i = 0; i < count; ++i) free_block(entries_[i].block);
+    remove(0, count);
   }
 
   std::mutex mutex_;
-  Block* newest_ = nullptr;
-  Block* oldest_ = nullptr;
+  std::array<Entry, most_kept_blocks> entries_;
+  std::size_t count_ = 0;
   std::size_t bytes_ = 0;
-  int count_ = 0;
 };
 
 // Never destroyed: results may outlive everything else.

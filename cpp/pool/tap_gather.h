@@ -34,7 +34,8 @@ class TapGather {
   static bool applies(const PoolShape& shape) {
     return !has_dilation(shape) && shape.input[0] == 1 && shape.output[0] == 1 && shape.kernel[0] == 1 &&
            shape.stride[1] == 1 && shape.stride[2] == 1 &&
-           shape.kernel[1] * shape.kernel[2] <= most_looked_at && shape.input[2] <= widest;
+           shape.kernel[1] * shape.kernel[2] <= most_looked_at && shape.input[2] >= narrowest &&
+           shape.input[2] <= widest;
   }
 
   void run(const std::uint8_t* taps, const T* values, T* result) const {
@@ -66,8 +67,10 @@ class TapGather {
   }
 
  private:
-  // What one comparison and addition per tap of the window is worth, against one window scattered.
+  // Of more taps, one window scattered costs less than looking at all of them.
   static constexpr std::int64_t most_looked_at = 16;
+  // Rows of fewer elements leave most of their vectors empty.
+  static constexpr std::int64_t narrowest = 12;
   static constexpr std::int64_t buffered_windows = 4096, widest = 1 << 14;
   static constexpr std::int64_t line = 64;  // elements: rows of both kinds begin on one
   static constexpr double gathered_elements_per_thread = 1e5;
