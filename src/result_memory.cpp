@@ -53,33 +53,26 @@ MemoryHandler keeping_memory{"convnative", 1, {nullptr, allocate, allocate_zeros
 // Sets this thread's handler and returns the one before: entry 304 of the table of NumPy's C interface.
 using SetHandler = PyObject* (*)(PyObject*);
 
-SetHandler numpy_set_handler() {
+// Both are found when the module is loaded, and stay.
+SetHandler set_handler = nullptr;
+PyObject* own_handler = nullptr;
+
+void find_handlers() {
   const py::capsule table = py::module_::import("numpy._core.multiarray").attr("_ARRAY_API");
-  return reinterpret_cast<SetHandler>(table.get_pointer<void*>()[304]);
+  set_handler = reinterpret_cast<SetHandler>(table.get_pointer<void*>()[304]);
+  own_handler = py::capsule(&keeping_memory, "mem_handler").release().ptr();
 }
 
 class HandlerScope {
  public:
-  HandlerScope() : before_(set(own())) {}
-  ~HandlerScope() { py::reinterpret_steal<py::object>(set_handler()(before_.ptr())); }
+  HandlerScope() : before_(py::reinterpret_steal<py::object>(set_handler(own_handler))) {
+    if (!before_) throw py::error_already_set();
+  }
+  ~HandlerScope() { py::reinterpret_steal<py::object>(set_handler(before_.ptr())); }
   HandlerScope(const HandlerScope&) = delete;
   HandlerScope& operator=(const HandlerScope&) = delete;
 
  private:
-  static SetHandler set_handler() {
-    static const SetHandler function = numpy_set_handler();
-    return function;
-  }
-  static py::handle own() {
-    static const py::handle capsule = py::capsule(&keeping_memory, "mem_handler").release();
-    return capsule;
-  }
-  static py::object set(py::handle handler) {
-    PyObject* const before = set_handler()(handler.ptr());
-    if (before == nullptr) throw py::error_already_set();
-    return py::reinterpret_steal<py::object>(before);
-  }
-
   py::object before_;
 };
 
@@ -99,6 +92,7 @@ py::array new_array(const py::dtype& dtype, const std::vector<std::int64_t>& sha
 }
 
 void bind_memory(py::module_& module) {
+  find_handlers();
   module.def("release_memory", &convnative::release_memory);
 }
 
