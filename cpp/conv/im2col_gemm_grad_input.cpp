@@ -247,8 +247,8 @@ class Im2colGemmGradInput final : public ConvAlgorithm {
   // One phase, which has all taps.
   void pack_whole_kernels(const T* weight, T* packed) const {
     const std::int64_t outputs = shape_.out_channels_per_group(), inputs = shape_.in_channels_per_group();
-    constexpr std::int64_t block =
-        16;  // rows of the target at a time, lest they throw each other out of the caches
+    // Rows of the target at a time, lest they throw each other out of the caches.
+    constexpr std::int64_t block = 16;
     const std::int64_t blocks = ceil_div(inputs, block), taps = shape_.taps();
     parallel_for(shape_.groups * blocks, threads_, [&](std::int64_t task, int) {
       const std::int64_t group = task / blocks, first = task % blocks * block;
