@@ -76,9 +76,8 @@ class HandlerScope {
   py::object before_;
 };
 
-// Smaller ones cost less than asking another allocator does. Larger ones do not stay in any cache: pages that the
-// system has just cleared do for a moment, so that they are written with nothing read first, which is faster.
-constexpr std::int64_t least_kept_bytes = 16 << 10, most_kept_bytes = 32 << 20;
+// Smaller ones cost less than asking another allocator does.
+constexpr std::int64_t least_kept_bytes = 16 << 10;
 
 }  // namespace
 
@@ -86,7 +85,7 @@ py::array new_array(const py::dtype& dtype, const std::vector<std::int64_t>& sha
   std::int64_t bytes = dtype.itemsize();
   for (const std::int64_t size : shape)
     if (__builtin_mul_overflow(bytes, size, &bytes)) bytes = 0;  // NumPy says what is wrong
-  if (bytes < least_kept_bytes || bytes > most_kept_bytes) return py::array(dtype, shape);
+  if (bytes < least_kept_bytes) return py::array(dtype, shape);
   const HandlerScope scope;
   return py::array(dtype, shape);
 }

@@ -82,6 +82,15 @@ def test_walks_over_small_and_large_planes_are_exact(taps, dtype, isa):
             check_exact(shape, (taps, taps), 1, (stride, dilation * (taps // 2), dilation, shape[1]), dtype)
 
 
+@pytest.mark.parametrize("taps", [3, 5, 7])
+def test_rows_of_any_length_are_exact(taps, dtype, isa):
+    """Narrow planes have walks, wide ones tiles; sums go over blocks of columns. The limits and beyond."""
+    for width in [96, 97, 127, 129, 320, 321, 639, 641, 643, 1300]:
+        for stride, dilation in [(1, 1), (2, 1), (1, 2)]:
+            geometry = stride, dilation * (taps // 2), dilation, 2
+            check_exact((1, 2, 9 + width % 37, width), (taps, taps), 1, geometry, dtype)
+
+
 @st.composite
 def problems(draw):
     axes = draw(st.integers(1, 3))

@@ -47,7 +47,7 @@ def test_memory_of_a_result_that_is_gone_serves_the_next_one():
 
 @needs_kept_memory
 @pytest.mark.parametrize(
-    ("size", "kept"), [(4096, True), (4095, False), (8 << 20, True), ((8 << 20) + 1, False)]
+    ("size", "kept"), [(4096, True), (4095, False), (32 << 20, True), ((32 << 20) + 1, False)]
 )
 def test_sizes_that_are_kept(size, kept):
     y = F.relu(np.ones(size, np.float32))
@@ -64,6 +64,13 @@ def test_what_is_kept_has_a_limit():
     del results
     gc.collect()
     assert 64 << 20 <= cn.runtime.release_memory() <= 128 << 20
+
+
+@needs_kept_memory
+def test_a_larger_result_than_all_that_is_kept_leaves_the_others():
+    small, large = F.relu(np.ones(1 << 20, np.float32)), F.relu(np.ones(33 << 20, np.float32))
+    del small, large
+    assert 4 << 20 <= cn.runtime.release_memory() < 8 << 20
 
 
 def test_results_own_their_memory_and_nothing_else_does():

@@ -24,7 +24,7 @@ struct alignas(cache_line_bytes) Block {
 // A block that is never used again shows who does so.
 constexpr std::size_t most_kept_bytes = 0;
 #else
-// Enough for the activations of most training steps.
+// Enough for the activations of most training steps, and for a photograph of 8 million pixels in float32.
 constexpr std::size_t most_kept_bytes = std::size_t{128} << 20;
 #endif
 constexpr std::size_t most_kept_blocks = 512;  // all of which are looked at for one that fits
@@ -72,6 +72,7 @@ class KeptBlocks {
   }
 
   void keep(Block* block) noexcept {
+    if (block->bytes > most_kept_bytes) return free_block(block);
     const std::lock_guard lock(mutex_);
     if (count_ == most_kept_blocks) free_oldest(1);
     entries_[count_++] = {block->bytes, block};

@@ -1,8 +1,9 @@
 // Memory for large results, kept when it is given back, and used again.
 //
-// New pages cost more than many kernels, as the system clears each before its first use. malloc keeps some of what is
-// freed, but returns the end of its heap when more than twice its largest block is free there, which every training step
-// of a small network ends with: that of LeNet takes 4.0 ms with malloc and 2.4 with this.
+// New pages cost more than many kernels, as the system clears each before its first use: a 3x3 filter of an RGB
+// photograph of 8 million pixels takes 14 ms with them and 7 without. malloc keeps some of what is freed, but nothing
+// of large blocks, and returns the end of its heap when more than twice its largest block is free there, which every
+// training step of a small network ends with: that of LeNet takes 4.0 ms with malloc and 2.4 with this.
 #pragma once
 
 #include <cstddef>

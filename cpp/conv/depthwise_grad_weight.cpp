@@ -3,11 +3,11 @@
 //   grad_weight[k][t] = sum over images, points of grad_output[k][point] * input[k / multiplier][point, t]
 //
 // Lane l of a vector of sums takes the columns that are l modulo `wide`, whatever vectors the CPU has, so that
-// the bits do not depend on them. For each tap the sum runs block by block of rows, in each block column by
-// column of vectors and down the rows; blocks are short enough for the roundings of a lane to stay few. The
+// the bits do not depend on them. For each tap the sum runs block by block of rows and columns, in each block column by
+// column of vectors and down the rows; blocks are small enough for the roundings of a lane to stay few. The
 // lanes are added in float64.
 //
-//   tasks: output channels x parts of the (image, depth, block of rows) x groups of taps, in parallel
+//   tasks: output channels x parts of the (image, depth, block of rows and columns) x groups of taps, in parallel
 //     for each block: a kernel that walks down its rows, the group's sums in registers
 //   tasks: output channels: the parts, in ascending order, to grad_weight
 //
@@ -39,6 +39,10 @@ template <class T>
 constexpr std::int64_t wide = 64 / static_cast<std::int64_t>(sizeof(T));
 // Vectors that a lane adds up before its sum joins those of other blocks.
 constexpr std::int64_t block_vectors = 256;
+// Of those, in a row. The fewer, the more rows a block has and the less it shows that a kernel meets rows - 1 more of
+// the source; but long rows fall into few sets of the first cache, which hold fewer of them.
+constexpr std::int64_t most_columns = 8, most_columns_of_long = 16;
+constexpr std::int64_t long_row_bytes = 2560;
 // Channels that suffice to keep any number of threads at work; fewer are cut in parts.
 constexpr std::int64_t enough_channels = 64;
 constexpr std::int64_t least_part_macs = 1 << 16;
@@ -74,7 +78,12 @@ class DepthwiseGradWeight final : public ConvAlgorithm {
     classes_ = chains ? std::min(row.step / common, row.taps) : row.taps;
 
     const std::int64_t vectors = ceil_div(shape_.output[2], wide<T>);
-    block_rows_ = std::clamp<std::int64_t>(block_vectors / vectors, 1, ceil_div(row.points, row_shift_));
+    const std::int64_t row_bytes = axes_[2].extent * std::int64_t{sizeof(T)};
+    column_blocks_ = ceil_div(vectors, row_bytes > long_row_bytes ? most_columns_of_long : most_columns);
+    const std::int64_t block_columns = ceil_div(vectors, column_blocks_);
+    block_columns_ = block_columns * wide<T>;
+    block_rows_ =
+        std::clamp<std::int64_t>(block_vectors / block_columns, 1, ceil_div(row.points, row_shift_));
     const std::int64_t more = row.points % row_shift_, fewest = row.points / row_shift_;
     plane_blocks_ = more * blocks_of(fewest + 1) + (row_shift_ - more) * blocks_of(fewest);
     blocks_ = shape_.batch * shape_.output[0] * plane_blocks_;
@@ -128,7 +137,7 @@ class DepthwiseGradWeight final : public ConvAlgorithm {
     int rows, columns;
   };
 
-  std::int64_t blocks_of(std::int64_t points) const { return ceil_div(points, block_rows_); }
+  std::int64_t blocks_of(std::int64_t points) const { return ceil_div(points, block_rows_) * column_blocks_; }
 
   // The most column taps, of those that are left, that the registers hold with so many row taps.
   int columns_beside(int rows, std::int64_t left) const {
@@ -171,7 +180,6 @@ class DepthwiseGradWeight final : public ConvAlgorithm {
 
     DepthwiseSums<T> block;
     block.grad_pitch = row_shift_ * shape_.output[2];
-    block.columns = shape_.output[2];
     block.column_step = wide<T>;
     block.column = &axes_[2];
     block.chain_step = row_shift_ * row.step;
@@ -201,12 +209,15 @@ class DepthwiseGradWeight final : public ConvAlgorithm {
                                      (image * shape_.out_channels + channel) * shape_.output_plane() +
                                      point * shape_.output[1] * shape_.output[2];
         for (; left < count && done < last; ++left, ++done) {
-          const std::int64_t begin = left * block_rows_, output_row = residue + begin * row_shift_;
+          const std::int64_t begin = left / column_blocks_ * block_rows_;
+          const std::int64_t output_row = residue + begin * row_shift_;
+          const std::int64_t column = left % column_blocks_ * block_columns_;
           block.rows = std::min(block_rows_, points - begin);
           block.row = row.at(output_row) + group.row * row.tap_step;
           block.grad_output = grad_output + output_row * shape_.output[2];
+          block.columns = std::min(column + block_columns_, shape_.output[2]);
           for (std::int64_t lane = 0; lane < wide<T>; lane += kernels_.lanes) {
-            block.first_column = lane;
+            block.first_column = column + lane;
             block.sums = sums + lane;
             kernel(block);
           }
@@ -270,7 +281,7 @@ class DepthwiseGradWeight final : public ConvAlgorithm {
   std::array<DepthwiseAxis, max_axes> axes_;
   DepthwiseColumns kind_;
   std::int64_t row_shift_, classes_;
-  std::int64_t block_rows_, plane_blocks_;
+  std::int64_t column_blocks_, block_columns_, block_rows_, plane_blocks_;
   std::int64_t blocks_, parts_;
   std::vector<Group> groups_;
 };

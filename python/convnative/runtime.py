@@ -221,7 +221,7 @@ def release_memory() -> int:
     """
     Return to the system the memory of results that are gone.
 
-    The memory of arrays of 16 KiB to 32 MiB is kept for the results of later calls, up to 128 MiB of it.
+    The memory of arrays of 16 KiB and more is kept for the results of later calls, up to 128 MiB of it.
 
     Returns
     -------
