@@ -35,6 +35,7 @@
 #include "base/parallel.h"
 #include "conv/algorithm.h"
 #include "conv/epilogue.h"
+#include "conv/row_requests.h"
 #include "conv/winograd.h"
 #include "conv/winograd_geometry.h"
 #include "conv/winograd_kernels.h"
@@ -81,6 +82,10 @@ template <class T>
 bool rounds_most(const WinogradKernels<T>& kernels) {
   return kernels.row_outputs == 4 && kernels.row_taps == 5;
 }
+
+// Source and result of this size are taken to lie in memory, where it pays to ask for rows of the result beforehand;
+// what lies in L2 or L3 is 1 to 3 per cent slower for it.
+constexpr std::int64_t far_bytes = 16 << 20;
 
 // Units of tiles that a block holds at the most.
 template <class T>
@@ -134,7 +139,9 @@ class Winograd final : public ConvAlgorithm {
         tasks_(choose_tasks()),
         blocks_(units_.count, tasks_.block_units),
         v_frequency_(padded(block_tiles() * v_tile_)),
-        m_frequency_(padded(block_tiles() * gemm_.max_vectors * gemm_.lanes)) {
+        m_frequency_(padded(block_tiles() * gemm_.max_vectors * gemm_.lanes)),
+        far_((problem.shape.input_size() + problem.shape.output_size()) * std::int64_t{sizeof(T)} >
+             far_bytes) {
     for_each_phase([&](std::int64_t row, std::int64_t column) {
       const WinogradPhase &y = g_.row.at(row), &x = g_.column.at(column);
       for (std::int64_t u = 0; u < g_.row.taps; ++u)
@@ -400,6 +407,15 @@ class Winograd final : public ConvAlgorithm {
   void multiply(const Block& block, const Panel& panel, const T* packed) const {
     const EvenSplit tiles((block.last - block.first) * units_.phases, gemm_.max_rows);
     const std::int64_t width = panel_width(panel.index);
+    RowRequests<T, most_block_tiles> results(kernels_.frequencies() * tiles.parts);
+    if (far_)
+      for_each_run(block, [&](const Run& run) {
+        const std::int64_t vector = panels_.begin(panel.index);
+        const WinogradOutputRun<T> r = output_run(block, panel, run, vector);
+        results.add({r.output + r.first_row * r.pitch + r.first_column, r.last_column - r.first_column,
+                     r.last_row - r.first_row, std::min(width, g_.out_channels - vector * gemm_.lanes),
+                     r.pitch, r.plane});
+      });
     for (int frequency = 0; frequency < kernels_.frequencies(); ++frequency) {
       const int row = frequency / kernels_.inputs, column = frequency % kernels_.inputs;
       T* const m = block.m + frequency * m_frequency_;
@@ -414,6 +430,7 @@ class Winograd final : public ConvAlgorithm {
       const bool all = g_.column.source_phases == 1 || has(g_.column, 1, column, kernels_.inputs);
       for (std::int64_t tile = 0; tile < tiles.parts; ++tile) {
         const std::int64_t first = tiles.begin(tile);
+        results.request();
         const Rows part{v + first * v_tile_, u,    m + first * width, tiles.end(tile) - first, tile,
                         panel.index,         width};
         if (all)
@@ -448,33 +465,27 @@ class Winograd final : public ConvAlgorithm {
     }
   }
 
-  void transform_output(const Block& block, const Panel& panel) const {
+  // One vector of output channels of a run.
+  WinogradOutputRun<T> output_run(const Block& block, const Panel& panel, const Run& run,
+                                  std::int64_t vector) const {
     const WinogradAxis &row = g_.row, &column = g_.column;
     const std::int64_t width = panel_width(panel.index), plane = g_.out_height * g_.out_width;
     const std::int64_t row_m = kernels_.row_outputs, m = kernels_.outputs;
     const std::int64_t row_step = row.out_step(), step = column.out_step();
-    for_each_run(block, [&](const Run& run) {
-      const std::int64_t image = run.image / g_.out_depth, slice = run.image % g_.out_depth;
-      const std::int64_t y =
-          run.row * row_m * row_step + run.row_phase + row.at(panel.row_phase).result_offset;
-      const std::int64_t x = run.column * m * step + column.at(panel.column_phase).result_offset;
-      for (std::int64_t vector = panels_.begin(panel.index); vector < panels_.end(panel.index); ++vector) {
-        const std::int64_t channel = vector * gemm_.lanes;
-        const std::int64_t channels = std::min<std::int64_t>(gemm_.lanes, g_.out_channels - channel);
-        T* const output =
-            block.result +
-            (((image * g_.groups + block.group) * g_.out_channels + channel) * g_.out_depth + slice) * plane +
-            y * g_.out_width + x;
-        const WinogradOutputRun<T> outputs{
-            block.m + run.index * units_.phases * width + (vector - panels_.begin(panel.index)) * gemm_.lanes,
+    const std::int64_t image = run.image / g_.out_depth, slice = run.image % g_.out_depth;
+    const std::int64_t y = run.row * row_m * row_step + run.row_phase + row.at(panel.row_phase).result_offset;
+    const std::int64_t x = run.column * m * step + column.at(panel.column_phase).result_offset;
+    const std::int64_t channel = vector * gemm_.lanes;
+    const std::int64_t first = (image * g_.groups + block.group) * g_.out_channels + channel;
+    return {block.m + run.index * units_.phases * width + (vector - panels_.begin(panel.index)) * gemm_.lanes,
             width,
             m_frequency_,
             run.units,
             units_.phases,
             step,
-            channels,
+            std::min<std::int64_t>(gemm_.lanes, g_.out_channels - channel),
             block.start == nullptr ? nullptr : block.start + channel,
-            output,
+            block.result + (first * g_.out_depth + slice) * plane + y * g_.out_width + x,
             g_.out_depth * plane,
             row_step * g_.out_width,
             std::clamp<std::int64_t>(ceil_div(-y, row_step), 0, row_m),
@@ -482,12 +493,19 @@ class Winograd final : public ConvAlgorithm {
             std::max<std::int64_t>(-x, 0),
             std::min(run.units * m * step, g_.out_width - x),
             block.scratch};
+  }
+
+  void transform_output(const Block& block, const Panel& panel) const {
+    for_each_run(block, [&](const Run& run) {
+      for (std::int64_t vector = panels_.begin(panel.index); vector < panels_.end(panel.index); ++vector) {
+        const WinogradOutputRun<T> outputs = output_run(block, panel, run, vector);
         if (!kernels_.transform_output(outputs))
-          for (std::int64_t c = 0; c < channels; ++c) repair(block, run, outputs, panel, channel, c);
+          for (std::int64_t c = 0; c < outputs.channels; ++c)
+            repair(block, run, outputs, panel, vector * gemm_.lanes, c);
         if (block.arrays == nullptr) continue;
-        for (std::int64_t c = 0; c < channels; ++c)
+        for (std::int64_t c = 0; c < outputs.channels; ++c)
           for (std::int64_t i = outputs.first_row; i < outputs.last_row; ++i)
-            epilogue_.finish(*block.arrays, output + c * outputs.plane + i * outputs.pitch,
+            epilogue_.finish(*block.arrays, outputs.output + c * outputs.plane + i * outputs.pitch,
                              outputs.last_column);
       }
     });
@@ -546,6 +564,7 @@ class Winograd final : public ConvAlgorithm {
   Tasks tasks_;
   EvenSplit blocks_;
   std::int64_t v_frequency_, m_frequency_;
+  bool far_;  // results do not stay in caches from call to call
   // The kernel's taps of each pair of phases, as WinogradWeights has them.
   std::array<std::array<std::int64_t, winograd_most_taps * winograd_most_taps>, 4> taps_;
 };
