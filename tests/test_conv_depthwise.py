@@ -13,11 +13,11 @@ OPERATIONS = ["forward", "grad_input", "grad_weight"]
 ALGORITHM = {"algorithm": "depthwise"}
 
 
-def data(shape, kernel, multiplier, geometry, dtype=None, key=""):
-    """Input, weight, bias and grad_output: integers, or standard normal numbers of a type."""
-    channels = shape[1]
-    rng = generator(key, shape, kernel, multiplier, geometry)
-    weight_shape = (channels * multiplier, 1, *kernel)
+def data(shape, kernel, outputs, geometry, dtype=None, key=""):
+    """Input, weight, bias and grad_output, of so many outputs a group: integers, or normal numbers of a type."""
+    groups = geometry[3]
+    rng = generator(key, shape, kernel, outputs, geometry)
+    weight_shape = (groups * outputs, shape[1] // groups, *kernel)
     output_shape = reference.conv_forward(np.zeros(shape), np.zeros(weight_shape), None, *geometry).shape
     shapes = shape, weight_shape, weight_shape[:1], output_shape
     if dtype is None:
@@ -91,6 +91,23 @@ def test_rows_of_any_length_are_exact(taps, dtype, isa):
             check_exact((1, 2, 9 + width % 37, width), (taps, taps), 1, geometry, dtype)
 
 
+def test_gradients_of_few_outputs_are_exact(dtype, isa):
+    """Pairs of an output and an input channel of its group, in several parts and in one."""
+    for shape, outputs, kernel, geometry in [
+        ((2, 8, 20, 21), 1, (3, 3), (1, 1, 1, 1)),
+        ((1, 67, 9, 13), 3, (3, 3), (1, 1, 1, 1)),
+        ((3, 12, 17, 40), 2, (5, 5), (2, 2, 1, 4)),
+        ((1, 6, 40, 31), 5, (7, 3), ((1, 3), (3, 1), (2, 1), 2)),
+        ((1, 3, 100, 130), 2, (3, 3), (1, 1, 1, 1)),
+        ((1, 4, 300), 3, (5,), (1, 2, 1, 2)),
+        ((2, 4, 7, 8, 9), 2, (3, 2, 3), (1, 1, 1, 2)),
+        ((0, 4, 7, 8), 2, (3, 2), (1, 1, 1, 2)),
+    ]:
+        x, w, b, g = data(shape, kernel, outputs, geometry)
+        actual = run("grad_weight", [array.astype(dtype) for array in (x, w, b, g)], geometry)
+        assert_exact(actual, exact("grad_weight", (x, w, b, g), geometry), dtype, (shape, outputs, kernel))
+
+
 @st.composite
 def problems(draw):
     axes = draw(st.integers(1, 3))
@@ -160,8 +177,15 @@ FLOAT_PROBLEMS = [
 ]
 
 
-@pytest.mark.parametrize("operation", OPERATIONS)
-@pytest.mark.parametrize("problem", FLOAT_PROBLEMS, ids=str)
+FEW_OUTPUTS = [
+    ((1, 5, 90, 130), (3, 3), 2, (1, 1, 1, 1)),
+    ((2, 8, 60, 31), (5, 5), 3, (2, 2, 1, 2)),
+]
+EVERY_PROBLEM = [(operation, problem) for operation in OPERATIONS for problem in FLOAT_PROBLEMS]
+EVERY_PROBLEM += [("grad_weight", problem) for problem in FEW_OUTPUTS]
+
+
+@pytest.mark.parametrize(("operation", "problem"), EVERY_PROBLEM, ids=str)
 def test_same_bits_for_any_number_of_threads(problem, operation, dtype, isa):
     arrays, geometry = data(*problem, dtype), problem[-1]
     results = []
@@ -182,8 +206,7 @@ def test_same_bits_for_any_split_of_the_batch(problem, operation, dtype, isa):
         assert_same_bits(alone[0], whole[n])
 
 
-@pytest.mark.parametrize("operation", OPERATIONS)
-@pytest.mark.parametrize("problem", FLOAT_PROBLEMS, ids=str)
+@pytest.mark.parametrize(("operation", "problem"), EVERY_PROBLEM, ids=str)
 def test_same_bits_on_avx2_and_avx512(problem, operation, dtype):
     if not {"avx2", "avx512"} <= set(_core.available_isas()):
         pytest.skip("this CPU, or CONVNATIVE_MAX_ISA, does not offer both AVX2 and AVX-512")
@@ -243,9 +266,31 @@ def test_several_outputs_of_one_channel_share_a_strip():
     assert _core.conv_explain("grad_input", "float32", *shapes, 1, 2, 1, 1)["algorithm"] == "depthwise"
 
 
+@pytest.mark.parametrize(
+    ("shape", "weight", "groups"),
+    [
+        ((1, 64, 112, 112), (1, 64, 3, 3), 1),
+        ((1, 64, 112, 112), (3, 64, 3, 3), 1),
+        ((4, 16, 64, 64), (3, 16, 5, 5), 1),
+        ((1, 128, 56, 56), (128, 4, 3, 3), 32),
+    ],
+)
+def test_few_outputs_of_many_channels_go_pair_by_pair(shape, weight, groups, dtype, isa, strict):
+    plan = explain("grad_weight", shape, weight, groups, dtype=str(dtype))
+    assert plan["algorithm"] == "depthwise"
+
+
+@pytest.mark.parametrize("weight", [(64, 64, 3, 3), (16, 64, 1, 1), (12, 64, 3, 3)])
+def test_many_outputs_share_what_is_read(weight, isa, strict):
+    plan = explain("grad_weight", (1, 64, 56, 56), weight, 1)
+    assert plan["algorithm"] != "depthwise"
+    assert "not depthwise: output channels share what is read in a matrix product" in plan["reason"]
+
+
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_it_says_where_it_does_not_apply(operation):
-    plan = explain(operation, (1, 8, 30, 30), (8, 2, 3, 3), 4)
-    assert "not depthwise: for one input channel per group alone" in plan["reason"]
+    if operation != "grad_weight":
+        plan = explain(operation, (1, 8, 30, 30), (8, 2, 3, 3), 4)
+        assert "not depthwise: for one input channel per group alone" in plan["reason"]
     plan = explain(operation, (1, 8, 30, 30), (8, 1, 3, 3), 8, padding_mode="reflect")
     assert "not depthwise: for padding with zeros alone" in plan["reason"]

@@ -62,8 +62,8 @@ constexpr ConvAlgorithmEntry entries[] = {
     {"im2col_gemm", grad_input, im2col_reason, true, never, never, make_im2col_gemm_grad_input},
     {"reference", grad_input, reference_reason, true, never, never, make_reference},
 
-    {"depthwise", grad_weight, depthwise_sums_reason, true, depthwise_why_not, depthwise_why_slower,
-     make_depthwise_grad_weight},
+    {"depthwise", grad_weight, depthwise_sums_reason, true, depthwise_grad_weight_why_not,
+     depthwise_grad_weight_why_slower, make_depthwise_grad_weight},
     {"winograd_4", grad_weight, winograd_4_reason, false, winograd_why_not<4>,
      winograd_grad_weight_why_slower<4>, make_winograd_grad_weight<4>},
     {"winograd_2", grad_weight, winograd_2_reason, false, winograd_why_not<2>,

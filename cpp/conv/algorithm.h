@@ -75,6 +75,8 @@ double im2col_gemm_grad_weight_cycles(const ConvProblem&);
 const char* depthwise_why_not(const ConvProblem&);
 const char* depthwise_why_slower(const ConvProblem&);
 std::shared_ptr<const ConvAlgorithm> make_depthwise(const ConvProblem&);
+const char* depthwise_grad_weight_why_not(const ConvProblem&);
+const char* depthwise_grad_weight_why_slower(const ConvProblem&);
 std::shared_ptr<const ConvAlgorithm> make_depthwise_grad_weight(const ConvProblem&);
 
 // Winograd in tiles of Outputs x Outputs; 2, 3 or 4.

@@ -543,21 +543,10 @@ const char* depthwise_why_not(const ConvProblem& problem) {
 }
 
 const char* depthwise_why_slower(const ConvProblem& problem) {
-  // Measured with AVX-512. The gradient in the input runs phase by phase, without a stride.
-  constexpr std::int64_t many_outputs = 32;
+  // The gradient in the input runs phase by phase, without a stride.
   const ConvShape& s = problem.shape;
   if (problem.operation == ConvOperation::forward && s.groups == 1 && s.out_channels > 1)
     return "a strip of the one channel serves all outputs";
-  if (problem.operation != ConvOperation::grad_input && s.stride[2] > 1 &&
-      s.out_channels_per_group() >= many_outputs)
-    return "so many outputs of one channel share strided patches in a matrix product";
-  // On any level as with AVX-512: its sums round otherwise, and strict precision promises the same bits on all that
-  // have fused multiply-adds.
-  constexpr std::int64_t many_taps = 25;
-  const std::int64_t lanes = 64 / static_cast<std::int64_t>(size_of(problem.dtype));
-  if (problem.operation == ConvOperation::grad_weight && s.groups == 1 && s.taps() >= many_taps &&
-      10 * s.out_channels >= 9 * ceil_div(s.out_channels, lanes) * lanes)
-    return "the outputs of one channel fill vectors";
   return nullptr;
 }
 

@@ -1,15 +1,17 @@
-// Depthwise convolution, one input channel per group: gradient in the weights.
+// The gradient in the weights, one pair of an output and an input channel after the other: of depthwise convolution,
+// and where so few outputs share an input channel that a matrix product would leave most of its lanes empty.
 //
-//   grad_weight[k][t] = sum over images, points of grad_output[k][point] * input[k / multiplier][point, t]
+//   grad_weight[k][c][t] = sum over images, points of grad_output[k][point] * input[c][point, t]
 //
 // Lane l of a vector of sums takes the columns that are l modulo `wide`, whatever vectors the CPU has, so that
 // the bits do not depend on them. For each tap the sum runs block by block of rows and columns, in each block column by
 // column of vectors and down the rows; blocks are small enough for the roundings of a lane to stay few. The
 // lanes are added in float64.
 //
-//   tasks: output channels x parts of the (image, depth, block of rows and columns) x groups of taps, in parallel
+//   tasks: input channels x parts of the (image, depth, block of rows and columns) x their output channels x groups
+//   of taps, in parallel
 //     for each block: a kernel that walks down its rows, the group's sums in registers
-//   tasks: output channels: the parts, in ascending order, to grad_weight
+//   tasks: pairs: the parts, in ascending order, to grad_weight
 //
 // How blocks are cut and shared out in parts depends on the shape alone.
 //
@@ -29,6 +31,7 @@
 #include "base/parallel.h"
 #include "conv/algorithm.h"
 #include "conv/depthwise_kernels.h"
+#include "conv/winograd.h"
 #include "gemm/blocking.h"
 
 namespace convnative {
@@ -43,8 +46,8 @@ constexpr std::int64_t block_vectors = 256;
 // the source; but long rows fall into few sets of the first cache, which hold fewer of them.
 constexpr std::int64_t most_columns = 8, most_columns_of_long = 16;
 constexpr std::int64_t long_row_bytes = 2560;
-// Channels that suffice to keep any number of threads at work; fewer are cut in parts.
-constexpr std::int64_t enough_channels = 64;
+// Pairs of channels that suffice to keep any number of threads at work; fewer are cut in parts.
+constexpr std::int64_t enough_pairs = 64;
 constexpr std::int64_t least_part_macs = 1 << 16;
 constexpr std::int64_t most_part_bytes = 1 << 20;
 // A task's multiply-adds: taking it from the queue costs nothing.
@@ -88,12 +91,11 @@ class DepthwiseGradWeight final : public ConvAlgorithm {
     plane_blocks_ = more * blocks_of(fewest + 1) + (row_shift_ - more) * blocks_of(fewest);
     blocks_ = shape_.batch * shape_.output[0] * plane_blocks_;
 
-    const std::int64_t channels = shape_.out_channels, taps = shape_.taps();
-    const std::int64_t channel_macs = shape_.macs() / channels;
-    const std::int64_t wanted =
-        std::max(std::min(ceil_div(enough_channels, channels), channel_macs / least_part_macs),
-                 channel_macs / taps / most_macs_per_lane);
-    const std::int64_t fitting = most_part_bytes / std::int64_t{sizeof(double)} / taps / channels;
+    const std::int64_t pairs = shape_.out_channels * shape_.in_channels_per_group(), taps = shape_.taps();
+    const std::int64_t pair_macs = shape_.macs() / pairs;
+    const std::int64_t wanted = std::max(std::min(ceil_div(enough_pairs, pairs), pair_macs / least_part_macs),
+                                         pair_macs / taps / most_macs_per_lane);
+    const std::int64_t fitting = most_part_bytes / std::int64_t{sizeof(double)} / taps / pairs;
     parts_ = std::max<std::int64_t>(std::min({wanted, fitting, blocks_}), 1);
     groups_ = make_groups();
   }
@@ -107,30 +109,48 @@ class DepthwiseGradWeight final : public ConvAlgorithm {
   void run(const ConvArrays& arrays, const void* /*packed*/, void* workspace) const override {
     auto* const part_sums = static_cast<double*>(workspace);
     const std::int64_t groups = axes_[0].taps * static_cast<std::int64_t>(groups_.size());
-    const std::int64_t tasks = shape_.out_channels * parts_ * groups;
+    const std::int64_t pairs = shape_.out_channels * shape_.in_channels_per_group();
+    const std::int64_t tasks = pairs * parts_ * groups;
     const std::int64_t task_macs = std::max<std::int64_t>(shape_.macs() / tasks, 1);
     const std::int64_t per_task =
         std::clamp(least_task_macs / task_macs, std::int64_t{1}, ceil_div(tasks, 4 * threads_));
     parallel_for(ceil_div(tasks, per_task), threads_, [&](std::int64_t index, int) {
       const std::int64_t last = std::min(tasks, (index + 1) * per_task);
       for (std::int64_t task = index * per_task; task < last; ++task) {
-        const std::int64_t part = task / groups % parts_, channel = task / groups / parts_;
-        sum_group(arrays, channel, part, group_of(task % groups), part_sums);
+        // One after the other what reads the same part of the input.
+        const std::int64_t outputs = shape_.out_channels_per_group(), output = task / groups % outputs;
+        const std::int64_t part = task / groups / outputs % parts_, input = task / groups / outputs / parts_;
+        const std::int64_t inputs = shape_.in_channels_per_group();
+        const Pair pair{input / inputs * outputs + output, input};
+        sum_group(arrays, pair, part, group_of(task % groups), part_sums);
       }
     });
     if (parts_ == 1) return;
-    parallel_for(shape_.out_channels, threads_for(static_cast<double>(shape_.weight_size() * parts_), 1e5),
-                 [&](std::int64_t channel, int) {
+    parallel_for(pairs, threads_for(static_cast<double>(shape_.weight_size() * parts_), 1e5),
+                 [&](std::int64_t index, int) {
+                   const std::int64_t output = index / shape_.in_channels_per_group();
+                   const Pair pair{output,
+                                   output / shape_.out_channels_per_group() * shape_.in_channels_per_group() +
+                                       index % shape_.in_channels_per_group()};
                    for (std::int64_t tap = 0; tap < shape_.taps(); ++tap) {
-                     const double* const sums = part_sums + (channel * shape_.taps() + tap) * parts_;
+                     const double* const sums = part_sums + place(pair, tap) * parts_;
                      double sum = 0;
                      for (std::int64_t part = 0; part < parts_; ++part) sum += sums[part];
-                     store(arrays, channel, tap, sum);
+                     store(arrays, pair, tap, sum);
                    }
                  });
   }
 
  private:
+  // An output channel and an input channel of its group.
+  struct Pair {
+    std::int64_t output, input;
+  };
+  std::int64_t place(const Pair& pair, std::int64_t tap) const {
+    const std::int64_t inputs = shape_.in_channels_per_group();
+    return (pair.output * inputs + pair.input % inputs) * shape_.taps() + tap;
+  }
+
   // Taps that are summed at once: row taps row, row + classes, ... and neighbouring column taps.
   struct Group {
     std::int64_t depth, row, column;
@@ -170,7 +190,7 @@ class DepthwiseGradWeight final : public ConvAlgorithm {
     return group;
   }
 
-  void sum_group(const ConvArrays& arrays, std::int64_t channel, std::int64_t part, const Group& group,
+  void sum_group(const ConvArrays& arrays, const Pair& pair, std::int64_t part, const Group& group,
                  double* part_sums) const {
     alignas(cache_line_bytes) T sums[most_sums * wide<T>];
     std::fill_n(sums, group.rows * group.columns * wide<T>, T{0});
@@ -200,13 +220,12 @@ class DepthwiseGradWeight final : public ConvAlgorithm {
         const std::int64_t image = plane / depth.points, point = plane % depth.points;
         const std::int64_t at = depth.at(point) + group.depth * depth.tap_step;
         const bool exists = at >= 0 && at < depth.extent;
-        block.source =
-            static_cast<const T*>(arrays.input) +
-            (image * shape_.in_channels + channel / shape_.out_channels_per_group()) * shape_.input_plane() +
-            (exists ? at * source_plane : 0);
+        block.source = static_cast<const T*>(arrays.input) +
+                       (image * shape_.in_channels + pair.input) * shape_.input_plane() +
+                       (exists ? at * source_plane : 0);
         block.extent = exists ? row.extent : 0;
         const T* const grad_output = static_cast<const T*>(arrays.grad_output) +
-                                     (image * shape_.out_channels + channel) * shape_.output_plane() +
+                                     (image * shape_.out_channels + pair.output) * shape_.output_plane() +
                                      point * shape_.output[1] * shape_.output[2];
         for (; left < count && done < last; ++left, ++done) {
           const std::int64_t begin = left / column_blocks_ * block_rows_;
@@ -236,18 +255,18 @@ class DepthwiseGradWeight final : public ConvAlgorithm {
         const std::int64_t tap =
             (group.depth * row.taps + group.row + r * classes_) * axes_[2].taps + group.column + s;
         if (parts_ == 1)
-          store(arrays, channel, tap, sum);
+          store(arrays, pair, tap, sum);
         else
-          part_sums[(channel * shape_.taps() + tap) * parts_ + part] = sum;
+          part_sums[place(pair, tap) * parts_ + part] = sum;
       }
   }
 
-  void store(const ConvArrays& arrays, std::int64_t channel, std::int64_t tap, double sum) const {
-    static_cast<T*>(arrays.result)[channel * shape_.taps() + tap] =
-        static_cast<T>(std::isfinite(sum) ? sum : by_definition(arrays, channel, tap));
+  void store(const ConvArrays& arrays, const Pair& pair, std::int64_t tap, double sum) const {
+    static_cast<T*>(arrays.result)[place(pair, tap)] =
+        static_cast<T>(std::isfinite(sum) ? sum : by_definition(arrays, pair, tap));
   }
 
-  double by_definition(const ConvArrays& arrays, std::int64_t channel, std::int64_t tap) const {
+  double by_definition(const ConvArrays& arrays, const Pair& pair, std::int64_t tap) const {
     const std::array<std::int64_t, max_axes> taps{tap / axes_[2].taps / axes_[1].taps,
                                                   tap / axes_[2].taps % axes_[1].taps, tap % axes_[2].taps};
     const auto at = [&](std::size_t axis, std::int64_t point) {
@@ -256,11 +275,10 @@ class DepthwiseGradWeight final : public ConvAlgorithm {
     };
     double sum = 0;
     for (std::int64_t image = 0; image < shape_.batch; ++image) {
-      const T* const input =
-          static_cast<const T*>(arrays.input) +
-          (image * shape_.in_channels + channel / shape_.out_channels_per_group()) * shape_.input_plane();
+      const T* const input = static_cast<const T*>(arrays.input) +
+                             (image * shape_.in_channels + pair.input) * shape_.input_plane();
       const T* grad = static_cast<const T*>(arrays.grad_output) +
-                      (image * shape_.out_channels + channel) * shape_.output_plane();
+                      (image * shape_.out_channels + pair.output) * shape_.output_plane();
       for (std::int64_t d = 0; d < shape_.output[0]; ++d)
         for (std::int64_t r = 0; r < shape_.output[1]; ++r)
           for (std::int64_t c = 0; c < shape_.output[2]; ++c, ++grad) {
@@ -286,7 +304,49 @@ class DepthwiseGradWeight final : public ConvAlgorithm {
   std::vector<Group> groups_;
 };
 
+// Cycles of one core with AVX-512, roughly, on any level, as those of the other algorithms.
+template <class T>
+double cycles_of(const ConvShape& s) {
+  const auto pairs = static_cast<double>(s.out_channels * s.in_channels_per_group());
+  const auto taps = static_cast<double>(s.taps()), depth_taps = static_cast<double>(s.kernel[0]);
+  const std::int64_t slices = s.batch * s.output[0], vectors = s.output[1] * ceil_div(s.output[2], wide<T>);
+  const auto blocks = static_cast<double>(slices * ceil_div(vectors, block_vectors));
+  const double step = s.stride[2] == 1   ? 4.5 * depth_taps + 0.6 * taps
+                      : s.stride[2] == 2 ? 12 * depth_taps + 1.4 * taps
+                                         : 32 * depth_taps + 7 * taps;
+  return pairs * (80 + 22 * taps + blocks * (40 + 2.4 * taps) + static_cast<double>(slices * vectors) * step);
+}
+
 }  // namespace
+
+const char* depthwise_grad_weight_why_not(const ConvProblem& problem) {
+  if (!problem.shape.pads_with_zeros()) return "for padding with zeros alone";
+  return problem.shape.weight_size() == 0 ? "there is nothing to sum" : nullptr;
+}
+
+const char* depthwise_grad_weight_why_slower(const ConvProblem& problem) {
+  const ConvShape& s = problem.shape;
+  if (s.in_channels_per_group() == 1) {
+    // Measured with AVX-512.
+    constexpr std::int64_t many_outputs = 32, many_taps = 25;
+    if (s.stride[2] > 1 && s.out_channels_per_group() >= many_outputs)
+      return "so many outputs of one channel share strided patches in a matrix product";
+    // On any level as with AVX-512: its sums round otherwise, and strict precision promises the same bits on all that
+    // have fused multiply-adds.
+    const std::int64_t lanes = 64 / static_cast<std::int64_t>(size_of(problem.dtype));
+    if (s.groups == 1 && s.taps() >= many_taps &&
+        10 * s.out_channels >= 9 * ceil_div(s.out_channels, lanes) * lanes)
+      return "the outputs of one channel fill vectors";
+    return nullptr;
+  }
+  double others = im2col_gemm_grad_weight_cycles(problem);
+  if (direct_channels_grad_weight_why_not(problem) == nullptr)
+    others = std::min(others, direct_channels_grad_weight_cycles(problem));
+  others *= 0.85;  // those models are that much slower than what they describe, where outputs are few
+  if (problem.precision != Precision::strict) others = std::min(others, winograd_grad_weight_cycles(problem));
+  const double own = problem.dtype == DType::float32 ? cycles_of<float>(s) : cycles_of<double>(s);
+  return own > others ? "output channels share what is read in a matrix product" : nullptr;
+}
 
 std::shared_ptr<const ConvAlgorithm> make_depthwise_grad_weight(const ConvProblem& problem) {
   if (problem.dtype == DType::float32) return std::make_shared<DepthwiseGradWeight<float>>(problem);

@@ -25,5 +25,7 @@ const char* winograd_obstacle(const ConvProblem& problem, int outputs);
 // Cycles of one core, roughly, as if one core did all: nothing in a choice between algorithms may depend on
 // the number of threads, which must not change results.
 double winograd_direct_cycles(const ConvProblem& problem);
+// Of the gradient in the weights by the fastest tiles that serve it; infinite if none does.
+double winograd_grad_weight_cycles(const ConvProblem& problem);
 
 }  // namespace convnative

@@ -380,6 +380,16 @@ constexpr const char* slower =
 
 }  // namespace
 
+double winograd_grad_weight_cycles(const ConvProblem& problem) {
+  double best = std::numeric_limits<double>::infinity();
+  for (const int outputs : {2, 3, 4}) {
+    if (winograd_obstacle(problem, outputs) != nullptr) continue;
+    const WinogradKernels<float>& kernels = *winograd_row(problem, outputs);
+    if (!rounds_more(problem, kernels)) best = std::min(best, cycles(problem, kernels));
+  }
+  return best;
+}
+
 template <int Outputs>
 const char* winograd_grad_weight_why_slower(const ConvProblem& problem) {
   const WinogradKernels<float>& kernels = *winograd_row(problem, Outputs);
