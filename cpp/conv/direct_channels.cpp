@@ -44,6 +44,8 @@ constexpr std::int64_t most_strip_bytes = 512 << 10;
 // Sums that wait for being stored: so many points, or a row.
 constexpr std::int64_t usual_points = 96;
 constexpr std::int64_t most_columns = 512;
+// Summed channels whose weights are transposed in one task.
+constexpr std::int64_t packed_channels_at_once = 32;
 // Phases of a gradient in the input, a product each.
 constexpr std::int64_t most_stride = 4;
 
@@ -225,6 +227,7 @@ class DirectChannels final : public ConvAlgorithm {
       thread_bytes_ = std::max(thread_bytes_, part.thread_bytes());
       parts_.push_back(part);
     }
+    if (!forward_) tap_places_ = places_of_taps();
   }
 
   const char* name() const override { return "direct_channels"; }
@@ -234,13 +237,14 @@ class DirectChannels final : public ConvAlgorithm {
   bool fuses_epilogue() const override { return parts_.size() == 1; }
 
   void pack(const void* weight, void* packed) const override {
-    for (const Part& part : parts_)
-      parallel_for(s_.groups * part.panels.parts, threads_, [&](std::int64_t task, int) {
-        const std::int64_t group = task / part.panels.parts, panel = task % part.panels.parts;
-        pack_panel(part, group, panel, static_cast<const T*>(weight),
-                   static_cast<T*>(packed) + part.weights_first + group * part.group_weights +
-                       part.panels.begin(panel) * kernels_.lanes * part.depth);
-      });
+    const std::int64_t panels = parts_.empty() ? 0 : parts_.front().panels.parts, inputs = packed_channels();
+    const std::int64_t chunks = forward_ ? 1 : ceil_div(inputs, packed_channels_at_once);
+    parallel_for(s_.groups * panels * chunks, threads_, [&](std::int64_t task, int) {
+      const std::int64_t first = task % chunks * packed_channels_at_once;
+      pack_panel(task / chunks / panels, task / chunks % panels, first,
+                 forward_ ? inputs : std::min(packed_channels_at_once, inputs - first),
+                 static_cast<const T*>(weight), static_cast<T*>(packed));
+    });
   }
 
   void run(const ConvArrays& arrays, const void* packed, void* workspace) const override {
@@ -315,31 +319,68 @@ class DirectChannels final : public ConvAlgorithm {
     std::size_t thread_bytes() const { return strip_bytes() + round_up_to_line(sums_bytes()); }
   };
 
-  void pack_panel(const Part& part, std::int64_t group, std::int64_t panel, const T* weight,
-                  T* packed) const {
-    const std::int64_t lanes = kernels_.lanes, outputs = part.s.out_channels_per_group();
-    const std::int64_t inputs = part.s.in_channels_per_group(), taps = s_.taps();
-    const std::int64_t first = part.panels.begin(panel) * lanes;
-    const auto vectors = static_cast<int>(part.panels.end(panel) - part.panels.begin(panel));
-    const std::int64_t columns = std::min(outputs - first, vectors * lanes);
-    weight += group * inputs * outputs * taps;
+  // Channels per group that the products sum over.
+  std::int64_t packed_channels() const {
+    return forward_ ? s_.in_channels_per_group() : s_.out_channels_per_group();
+  }
+
+  // A panel of every product, `channels` of its summed channels from the first on.
+  void pack_panel(std::int64_t group, std::int64_t panel, std::int64_t first_channel, std::int64_t channels,
+                  const T* weight, T* packed) const {
+    const Part& any = parts_.front();  // their panels are alike
+    const std::int64_t lanes = kernels_.lanes, outputs = any.s.out_channels_per_group(), taps = s_.taps();
+    const std::int64_t first = any.panels.begin(panel) * lanes;
+    const auto vectors = static_cast<int>(any.panels.end(panel) - any.panels.begin(panel));
+    const std::int64_t width = vectors * lanes, columns = std::min(outputs - first, width);
+    const auto target = [&](const Part& part) {
+      return packed + part.weights_first + group * part.group_weights + first * part.depth;
+    };
+    weight += group * packed_channels() * outputs * taps;
     if (forward_) {
-      gemm_.pack_matrix({weight + first * part.depth, 1, part.depth, part.depth, columns, vectors, packed});
+      gemm_.pack_matrix({weight + first * any.depth, 1, any.depth, any.depth, columns, vectors, target(any)});
       return;
     }
-    weight += first * taps;
+    weight += (first_channel * outputs + first) * taps;
     if (taps == 1) {
-      gemm_.pack_matrix({weight, outputs, 1, inputs, columns, vectors, packed});
+      gemm_.pack_matrix(
+          {weight, outputs, 1, channels, columns, vectors, target(any) + first_channel * width});
       return;
     }
-    const auto& [depth, row, column] = part.product.taps;
-    for (std::int64_t k = 0; k < inputs; ++k, weight += outputs * taps)
-      for (std::int64_t i = 0, d = depth.first; i < depth.taps; ++i, d += depth.step)
-        for (std::int64_t j = 0, r = row.first; j < row.taps; ++j, r += row.step) {
-          gemm_.pack_matrix({weight + (d * s_.kernel[1] + r) * s_.kernel[2] + column.first, column.step, taps,
-                             column.taps, columns, vectors, packed});
-          packed += column.taps * vectors * lanes;
+    // The taps of a kernel are neighbours, those of the channels in the lanes a kernel apart: squares of both are
+    // transposed, all products' taps at once.
+    std::array<T, MatrixColumns<T>::most * 3> nowhere;
+    std::array<T*, MatrixColumns<T>::most> targets{};
+    for (std::int64_t channel = 0; channel < channels; ++channel, weight += outputs * taps)
+      for (std::int64_t tap = 0; tap < taps; tap += lanes) {
+        const std::int64_t count = std::min<std::int64_t>(taps - tap, lanes);
+        for (std::int64_t i = 0; i < count; ++i) {
+          const TapPlace& place = tap_places_[static_cast<std::size_t>(tap + i)];
+          T*& row = targets[static_cast<std::size_t>(i)];
+          row = nowhere.data();
+          if (place.part == nullptr) continue;
+          row = target(*place.part) + ((first_channel + channel) * place.part->s.taps() + place.step) * width;
+          std::fill(row + columns, row + width, T{0});
         }
+        gemm_.transpose_columns({weight + tap, taps, columns, count, targets.data()});
+      }
+  }
+
+  // Where a tap of the kernel is summed: in one product, or in none that has points.
+  struct TapPlace {
+    const Part* part;
+    std::int64_t step;
+  };
+  std::vector<TapPlace> places_of_taps() const {
+    std::vector<TapPlace> places(static_cast<std::size_t>(s_.taps()), TapPlace{nullptr, 0});
+    for (const Part& part : parts_) {
+      const auto& [depth, row, column] = part.product.taps;
+      std::int64_t step = 0;
+      for (std::int64_t i = 0, d = depth.first; i < depth.taps; ++i, d += depth.step)
+        for (std::int64_t j = 0, r = row.first; j < row.taps; ++j, r += row.step)
+          for (std::int64_t l = 0, c = column.first; l < column.taps; ++l, c += column.step)
+            places[static_cast<std::size_t>((d * s_.kernel[1] + r) * s_.kernel[2] + c)] = {&part, step++};
+    }
+    return places;
   }
 
   void run_task(const Part& part, std::int64_t task, const ConvArrays& arrays, const T* packed,
@@ -447,6 +488,7 @@ class DirectChannels final : public ConvAlgorithm {
   std::int64_t weights_ = 0;
   std::size_t thread_bytes_ = 0;
   std::vector<Part> parts_;
+  std::vector<TapPlace> tap_places_;  // of the gradient in the input
 };
 
 // Cycles of one core, roughly; for problems to which it applies.
@@ -464,7 +506,7 @@ double channels_cycles(const ConvProblem& problem) {
     const auto weights = static_cast<double>(s.groups * vectors * s.in_channels_per_group() * s.taps());
     // Allocators return memory beyond 32 MiB to the system, which hands it out again page by page, cleared.
     const bool kept = weights * kernels.lanes * sizeof(T) <= 32 << 20;
-    cycles += weights * (kept ? 13 : 25);
+    cycles += weights * (kept ? forward ? 13 : 20 : 30);
   }
   return cycles;
 }
