@@ -14,7 +14,7 @@ ALGORITHM = {"algorithm": "depthwise"}
 
 
 def data(shape, kernel, outputs, geometry, dtype=None, key=""):
-    """Input, weight, bias and grad_output, of so many outputs a group: integers, or normal numbers of a type."""
+    """Input, weight, bias and grad_output, of so many outputs a group: integers, or normal numbers."""
     groups = geometry[3]
     rng = generator(key, shape, kernel, outputs, geometry)
     weight_shape = (groups * outputs, shape[1] // groups, *kernel)

@@ -37,9 +37,8 @@
 namespace convnative {
 namespace {
 
-// Columns that are told apart: the lanes of the widest vectors.
 template <class T>
-constexpr std::int64_t wide = 64 / static_cast<std::int64_t>(sizeof(T));
+constexpr std::int64_t wide = depthwise_wide<T>;
 // Vectors that a lane adds up before its sum joins those of other blocks.
 constexpr std::int64_t block_vectors = 256;
 // Of those, in a row. The fewer, the more rows a block has and the less it shows that a kernel meets rows - 1 more of
@@ -89,7 +88,11 @@ class DepthwiseGradWeight final : public ConvAlgorithm {
         std::clamp<std::int64_t>(block_vectors / block_columns, 1, ceil_div(row.points, row_shift_));
     const std::int64_t more = row.points % row_shift_, fewest = row.points / row_shift_;
     plane_blocks_ = more * blocks_of(fewest + 1) + (row_shift_ - more) * blocks_of(fewest);
-    blocks_ = shape_.batch * shape_.output[0] * plane_blocks_;
+    // Of small planes some images at once: the kernel's start would cost more than such a plane.
+    if (shape_.output[0] == 1 && plane_blocks_ == 1)
+      block_images_ = std::clamp<std::int64_t>(block_vectors / (block_columns * row.points), 1,
+                                               std::max<std::int64_t>(shape_.batch, 1));
+    blocks_ = ceil_div(shape_.batch, block_images_) * shape_.output[0] * plane_blocks_;
 
     const std::int64_t pairs = shape_.out_channels * shape_.in_channels_per_group(), taps = shape_.taps();
     const std::int64_t pair_macs = shape_.macs() / pairs;
@@ -205,6 +208,9 @@ class DepthwiseGradWeight final : public ConvAlgorithm {
     block.chain_step = row_shift_ * row.step;
     block.pitch = width;
     block.column_tap = group.column;
+    const bool several = shape_.batch > 1;
+    block.grad_image = several ? shape_.out_channels * shape_.output_plane() : 0;
+    block.source_image = several ? shape_.in_channels * shape_.input_plane() : 0;
     block.sums_row = wide<T>, block.sums_column = group.rows * wide<T>;
 
     const std::int64_t first = part * blocks_ / parts_, last = (part + 1) * blocks_ / parts_;
@@ -217,7 +223,8 @@ class DepthwiseGradWeight final : public ConvAlgorithm {
           left -= count;
           continue;
         }
-        const std::int64_t image = plane / depth.points, point = plane % depth.points;
+        const std::int64_t image = plane / depth.points * block_images_, point = plane % depth.points;
+        block.images = std::min(block_images_, shape_.batch - image);
         const std::int64_t at = depth.at(point) + group.depth * depth.tap_step;
         const bool exists = at >= 0 && at < depth.extent;
         block.source = static_cast<const T*>(arrays.input) +
@@ -244,14 +251,11 @@ class DepthwiseGradWeight final : public ConvAlgorithm {
         left = 0;
       }
 
+    std::array<double, most_sums> totals;
+    kernels_.add_lanes(sums, group.rows * group.columns, totals.data());
     for (int s = 0; s < group.columns; ++s)
       for (int r = 0; r < group.rows; ++r) {
-        const T* const lanes = sums + (s * group.rows + r) * wide<T>;
-        // One addition after the other would take longer than the products of a small plane.
-        double quarter[4]{};
-        for (std::int64_t lane = 0; lane < wide<T>; lane += 4)
-          for (std::int64_t i = 0; i < 4; ++i) quarter[i] += static_cast<double>(lanes[lane + i]);
-        const double sum = (quarter[0] + quarter[2]) + (quarter[1] + quarter[3]);
+        const double sum = totals[static_cast<std::size_t>(s * group.rows + r)];
         const std::int64_t tap =
             (group.depth * row.taps + group.row + r * classes_) * axes_[2].taps + group.column + s;
         if (parts_ == 1)
@@ -300,6 +304,7 @@ class DepthwiseGradWeight final : public ConvAlgorithm {
   DepthwiseColumns kind_;
   std::int64_t row_shift_, classes_;
   std::int64_t column_blocks_, block_columns_, block_rows_, plane_blocks_;
+  std::int64_t block_images_ = 1;
   std::int64_t blocks_, parts_;
   std::vector<Group> groups_;
 };
@@ -310,7 +315,7 @@ double cycles_of(const ConvShape& s) {
   const auto pairs = static_cast<double>(s.out_channels * s.in_channels_per_group());
   const auto taps = static_cast<double>(s.taps()), depth_taps = static_cast<double>(s.kernel[0]);
   const std::int64_t slices = s.batch * s.output[0], vectors = s.output[1] * ceil_div(s.output[2], wide<T>);
-  const auto blocks = static_cast<double>(slices * ceil_div(vectors, block_vectors));
+  const auto blocks = static_cast<double>(ceil_div(slices * vectors, block_vectors));
   const double step = s.stride[2] == 1   ? 4.5 * depth_taps + 0.6 * taps
                       : s.stride[2] == 2 ? 12 * depth_taps + 1.4 * taps
                                          : 32 * depth_taps + 7 * taps;

@@ -4,6 +4,7 @@
 
 #include "simd/strided.h"
 #include "simd/vec.h"
+#include "simd/widen.h"
 
 namespace convnative {
 namespace CONVNATIVE_ISA {
@@ -384,7 +385,7 @@ void interleave_columns(const T* even, const T* odd, std::int64_t columns, T* re
 }
 
 // One vector of columns of a block, downwards: row i of the source meets rows i, i - 1, ... of grad_output,
-// which move through the registers.
+// which move through the registers. The next image's rows lie far from this one's, where no hardware looks for them.
 template <class T, int Step, bool Full, int Rows, int Taps>
 CONVNATIVE_INLINE void walk_down(typename Vec<T>::Reg (&sums)[Taps][Rows], const DepthwiseSums<T>& a,
                                  std::int64_t column) {
@@ -394,34 +395,39 @@ CONVNATIVE_INLINE void walk_down(typename Vec<T>::Reg (&sums)[Taps][Rows], const
   const Columns<T, Step, Taps, Full> columns(*a.column,
                                              a.column->at(column) + a.column_tap * a.column->tap_step, count);
   const typename V::Mask grad_mask = V::mask(first_lanes(count));
-  const T* grad = a.grad_output + column;
-  Reg g[Rows];
-#pragma GCC unroll 7
-  for (int r = 0; r < Rows; ++r) g[r] = V::zero();
   const std::uint64_t extent = columns.any() ? static_cast<std::uint64_t>(a.extent) : 0;
-  auto row = static_cast<std::uint64_t>(a.row);
-  std::uint64_t place = row * static_cast<std::uint64_t>(a.pitch);
-  for (std::int64_t i = 0; i < a.rows + Rows - 1; ++i) {
+  for (std::int64_t image = 0; image < a.images; ++image) {
+    const T* const source = a.source + image * a.source_image;
+    const T* grad = a.grad_output + image * a.grad_image + column;
+    Reg g[Rows];
 #pragma GCC unroll 7
-    for (int r = Rows - 1; r > 0; --r) g[r] = g[r - 1];
-    g[0] = V::zero();
-    if (i < a.rows) {
-      g[0] = Full ? V::load(grad) : V::load(grad_mask, grad);
-      grad += a.grad_pitch;
-    }
-    Reg x[Taps];
-    if (row < extent) {
-      columns.load(a.source + static_cast<std::int64_t>(place), x);
-    } else {
-#pragma GCC unroll 8
-      for (int s = 0; s < Taps; ++s) x[s] = V::zero();
-    }
-    row += static_cast<std::uint64_t>(a.chain_step);
-    place += static_cast<std::uint64_t>(a.chain_step * a.pitch);
-#pragma GCC unroll 8
-    for (int s = 0; s < Taps; ++s)
+    for (int r = 0; r < Rows; ++r) g[r] = V::zero();
+    auto row = static_cast<std::uint64_t>(a.row);
+    std::uint64_t place = row * static_cast<std::uint64_t>(a.pitch);
+    for (std::int64_t i = 0; i < a.rows + Rows - 1; ++i) {
 #pragma GCC unroll 7
-      for (int r = 0; r < Rows; ++r) sums[s][r] = V::fma(g[r], x[s], sums[s][r]);
+      for (int r = Rows - 1; r > 0; --r) g[r] = g[r - 1];
+      g[0] = V::zero();
+      if (i < a.rows) {
+        g[0] = Full ? V::load(grad) : V::load(grad_mask, grad);
+        __builtin_prefetch(grad + a.grad_image);
+        grad += a.grad_pitch;
+      }
+      Reg x[Taps];
+      if (row < extent) {
+        columns.load(source + static_cast<std::int64_t>(place), x);
+        __builtin_prefetch(source + a.source_image + static_cast<std::int64_t>(place));
+      } else {
+#pragma GCC unroll 8
+        for (int s = 0; s < Taps; ++s) x[s] = V::zero();
+      }
+      row += static_cast<std::uint64_t>(a.chain_step);
+      place += static_cast<std::uint64_t>(a.chain_step * a.pitch);
+#pragma GCC unroll 8
+      for (int s = 0; s < Taps; ++s)
+#pragma GCC unroll 7
+        for (int r = 0; r < Rows; ++r) sums[s][r] = V::fma(g[r], x[s], sums[s][r]);
+    }
   }
 }
 
@@ -458,6 +464,26 @@ void sum_products(const DepthwiseSums<T>& block) {
       T* const target = a.sums + s * a.sums_column + r * a.sums_row;
       V::store(target, V::load(target) + sums[s][r]);
     }
+}
+
+// Halves are added until one lane is left, in float64.
+template <class T>
+void add_lanes(const T* sums, std::int64_t count, double* result) {
+  constexpr int wide = depthwise_wide<T>, lanes = Vec<double>::lanes, vectors = wide / lanes;
+  for (std::int64_t i = 0; i < count; ++i, sums += wide) {
+    typename Vec<double>::Reg part[vectors];
+#pragma GCC unroll 8
+    for (int v = 0; v < vectors; ++v) part[v] = widen(sums + v * lanes);
+#pragma GCC unroll 3
+    for (int half = vectors / 2; half > 0; half /= 2)
+#pragma GCC unroll 4
+      for (int v = 0; v < half; ++v) part[v] = part[v] + part[v + half];
+    alignas(64) double lane[lanes];
+    Vec<double>::store(lane, part[0]);
+    for (int half = lanes / 2; half > 0; half /= 2)
+      for (int l = 0; l < half; ++l) lane[l] += lane[l + half];
+    result[i] = lane[0];
+  }
 }
 
 // What fits the registers beside Rows of grad_output and one of the source.
@@ -517,21 +543,19 @@ constexpr auto piece_kernel() -> void (*)(const DepthwisePiece<T>&) {
 #define CONVNATIVE_WALKS(T, step, row_step) \
   {walk<T, step, row_step, 3>, walk<T, step, row_step, 5>, walk<T, step, row_step, 7>}
 
-#define CONVNATIVE_DEPTHWISE_KERNELS(T, type)                                                        \
-  {                                                                                                  \
-    Isa::CONVNATIVE_ISA, Vec<T>::lanes,                                                              \
-        {CONVNATIVE_TILES(T, type, "stride1", 1), CONVNATIVE_TILES(T, type, "stride2", paired_step), \
-         CONVNATIVE_TILES(T, type, "strided", 0)},                                                   \
-        {CONVNATIVE_WALKS(T, 1, 1), CONVNATIVE_WALKS(T, paired_step, 2)},                            \
-        {{walk_pairs<T, 1, 2, 1>, walk_pairs<T, 1, 1, 2>},                                           \
-         {walk_pairs<T, 2, 2, 1>, walk_pairs<T, 2, 1, 2>}},                                          \
-        interleave_columns<T>,                                                                       \
-        {CONVNATIVE_SUMS(T, 1), CONVNATIVE_SUMS(T, paired_step), CONVNATIVE_SUMS(T, 0)}, {           \
-      type "_depthwise_sums_stride1_" CONVNATIVE_ISA_NAME,                                           \
-          type "_depthwise_sums_stride2_" CONVNATIVE_ISA_NAME,                                       \
-          type "_depthwise_sums_strided_" CONVNATIVE_ISA_NAME                                        \
-    }                                                                                                \
-  }
+#define CONVNATIVE_DEPTHWISE_KERNELS(T, type)                                                            \
+  {Isa::CONVNATIVE_ISA,                                                                                  \
+   Vec<T>::lanes,                                                                                        \
+   {CONVNATIVE_TILES(T, type, "stride1", 1), CONVNATIVE_TILES(T, type, "stride2", paired_step),          \
+    CONVNATIVE_TILES(T, type, "strided", 0)},                                                            \
+   {CONVNATIVE_WALKS(T, 1, 1), CONVNATIVE_WALKS(T, paired_step, 2)},                                     \
+   {{walk_pairs<T, 1, 2, 1>, walk_pairs<T, 1, 1, 2>}, {walk_pairs<T, 2, 2, 1>, walk_pairs<T, 2, 1, 2>}}, \
+   interleave_columns<T>,                                                                                \
+   {CONVNATIVE_SUMS(T, 1), CONVNATIVE_SUMS(T, paired_step), CONVNATIVE_SUMS(T, 0)},                      \
+   {type "_depthwise_sums_stride1_" CONVNATIVE_ISA_NAME,                                                 \
+    type "_depthwise_sums_stride2_" CONVNATIVE_ISA_NAME,                                                 \
+    type "_depthwise_sums_strided_" CONVNATIVE_ISA_NAME},                                                \
+   add_lanes<T>}
 
 }  // namespace
 

@@ -122,7 +122,7 @@ inline constexpr int depthwise_walk_kinds = 3;
 // A strided gradient of 3 x 3 taps has places under one and under two taps of an axis, which take turns.
 inline constexpr int depthwise_pair_rows = 2;
 
-// Sums of one chain's row taps and some neighbouring column taps over a block of rows.
+// Sums of one chain's row taps and some neighbouring column taps over a block of rows, of one image or of several.
 template <class T>
 struct DepthwiseSums {
   const T* grad_output;                    // row 0 of the block, column 0
@@ -130,6 +130,8 @@ struct DepthwiseSums {
   std::int64_t rows, columns;              // of the block
   std::int64_t first_column, column_step;  // of the vectors
   const T* source;                         // the plane at the tap's depth; `extent` 0 where that lies outside
+  std::int64_t images;
+  std::ptrdiff_t grad_image, source_image;  // from image to image; the next one is brought near
   const DepthwiseAxis* column;
   std::int64_t row, extent;  // source row under the first tap of row 0; rows of the plane
   std::int64_t chain_step;   // source rows from row to row of the block, and from tap to tap
@@ -141,6 +143,10 @@ struct DepthwiseSums {
 };
 
 inline constexpr int depthwise_most_columns = 8;
+
+// Columns whose sums are kept apart: the lanes of the widest vectors.
+template <class T>
+inline constexpr std::int64_t depthwise_wide = 64 / static_cast<std::int64_t>(sizeof(T));
 
 template <class T>
 struct DepthwiseKernels {
@@ -158,6 +164,8 @@ struct DepthwiseKernels {
   using Sums = void (*)(const DepthwiseSums<T>&);
   Sums sums[depthwise_columns_kinds][depthwise_longest_piece][depthwise_most_columns];
   const char* sums_names[depthwise_columns_kinds];
+  // result[i] = sums[i * depthwise_wide + 0] + ... of all its lanes, always in the same order.
+  void (*add_lanes)(const T* sums, std::int64_t count, double* result);
 };
 
 template <class T>
