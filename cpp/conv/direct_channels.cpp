@@ -108,10 +108,11 @@ std::int64_t point_step(const ConvShape& shape, std::size_t axis) {
 }
 
 // Whether the input is read where it lies: no tap of any output lies beside it, and its channels, each of which
-// may cost a miss of the TLB, lie near to one another or are read for many taps.
+// may cost a miss of the TLB, lie near to one another or are read for many taps, and not 4 KiB apart, where all of
+// them would fall into one set of L1.
 bool reads_in_place(const ConvShape& s) {
-  constexpr std::int64_t near = 256;
-  return reads_no_padding(s) && s.input_plane() <= near * s.taps() &&
+  constexpr std::int64_t near = 256, apart = 1024;
+  return reads_no_padding(s) && s.input_plane() <= near * s.taps() && s.input_plane() % apart != 0 &&
          s.in_channels_per_group() * s.input_plane() <= std::numeric_limits<std::int32_t>::max();
 }
 
