@@ -349,7 +349,8 @@ class DirectChannels final : public ConvAlgorithm {
     }
     // The taps of a kernel are neighbours, those of the channels in the lanes a kernel apart: squares of both are
     // transposed, all products' taps at once.
-    std::array<T, MatrixColumns<T>::most * 3> nowhere;
+    constexpr std::size_t most_vectors = 3;
+    std::array<T, MatrixColumns<T>::most * most_vectors> nowhere;  // taps that meet no point
     std::array<T*, MatrixColumns<T>::most> targets{};
     for (std::int64_t channel = 0; channel < channels; ++channel, weight += outputs * taps)
       for (std::int64_t tap = 0; tap < taps; tap += lanes) {

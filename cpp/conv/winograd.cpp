@@ -407,6 +407,7 @@ class Winograd final : public ConvAlgorithm {
   void multiply(const Block& block, const Panel& panel, const T* packed) const {
     const EvenSplit tiles((block.last - block.first) * units_.phases, gemm_.max_rows);
     const std::int64_t width = panel_width(panel.index);
+    // What the panel's inverse transform is going to store.
     RowRequests<T, most_block_tiles> results(kernels_.frequencies() * tiles.parts);
     if (far_)
       for_each_run(block, [&](const Run& run) {
