@@ -101,6 +101,20 @@ std::int64_t fitting_units(const WinogradGeometry& g, const WinogradKernels<T>& 
   return std::clamp<std::int64_t>(tiles / phases, 1, std::max<std::int64_t>(most_block_tiles / phases, 1));
 }
 
+// A thread's workspace where one block holds all tiles and U is made where it is used, `vectors` of it at a time.
+constexpr std::int64_t most_passing_bytes = std::int64_t{2} << 20;
+template <class T>
+std::int64_t passing_bytes(const WinogradGeometry& g, const WinogradKernels<T>& kernels,
+                           const GemmKernels<T>& gemm, std::int64_t tiles, std::int64_t vectors) {
+  const auto padded = [&](std::int64_t elements) { return winograd_padded(elements, gemm.lanes); };
+  const std::int64_t elements =
+      kernels.frequencies() *
+          (padded(tiles * round_up(g.sum_channels(), gemm.lanes)) +
+           padded(tiles * gemm.max_vectors * gemm.lanes) + padded(g.sum_channels() * vectors * gemm.lanes)) +
+      static_cast<std::int64_t>(kernels.scratch_size) + gemm.lanes;
+  return elements * std::int64_t{sizeof(T)};
+}
+
 // Cycles of transforming and multiplying `tiles` tiles for so many vectors of output channels, roughly. The factors
 // were fitted to measurements with AVX-512; they hold within a quarter from 16 to 512 channels. `passing`: U is made
 // where it is used.
@@ -243,16 +257,12 @@ class Winograd final : public ConvAlgorithm {
   }
   // Vectors of a panel that is made where it is used: as many as fit the workspace, two at the least. 0: not worth it.
   std::int64_t passing_vectors() const {
-    constexpr std::int64_t most_elements = (std::int64_t{2} << 20) / std::int64_t{sizeof(T)};
     const std::int64_t out_vectors = ceil_div(g_.out_channels, gemm_.lanes), tiles = units_.tiles();
     if (g_.result_phases() > 1 || units_.count == 0 ||
         units_.count > fitting_units(g_, kernels_, gemm_, l2_cache_bytes()))
       return 0;
-    const std::int64_t others =
-        kernels_.frequencies() * (padded(tiles * v_tile_) + padded(tiles * gemm_.max_vectors * gemm_.lanes)) +
-        static_cast<std::int64_t>(kernels_.scratch_size) + gemm_.lanes;
     for (std::int64_t vectors = gemm_.max_vectors; vectors >= 2; --vectors)
-      if (others + passing_size(vectors) <= most_elements &&
+      if (passing_bytes(g_, kernels_, gemm_, tiles, vectors) <= most_passing_bytes &&
           g_.groups * ceil_div(out_vectors, vectors) >= threads_)
         return vectors;
     return 0;
@@ -586,7 +596,8 @@ double cycles(const ConvProblem& problem, int outputs) {
   // Allocators return memory beyond 32 MiB to the system, which hands it out again page by page, cleared.
   const bool kept = static_cast<double>(g.groups) * bytes <= 32 << 20;
   const bool near = bytes <= static_cast<double>(nominal_l2_bytes);
-  const bool passing = !problem.prepacked && !near && g.result_phases() == 1 && blocks == 1;
+  const bool passing = !problem.prepacked && !near && g.result_phases() == 1 && blocks == 1 &&
+                       passing_bytes(g, kernels, gemm, units.tiles(), 2) <= most_passing_bytes;
   const double packing = problem.prepacked ? 0 : weights * (near ? 7 : passing ? 12 : kept ? 14 : 100);
   // The first block finds what is large of U far away.
   const double fetching = passing ? 0 : std::max(bytes - 8 * double{nominal_l2_bytes}, 0.0) / 10;
