@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 FIRST_RATE, TIMED_RATE = 0.1, 1e-9
 CLASSES = 10
 VOCABULARY, WORDS, FEATURES = 5000, 64, 128
-MOST_DRAWS = 20  # of a batch; with one in five a step of ResNet-18 is steady
+MOST_DRAWS = 20  # of a batch, for a steady step
 
 
 # The layers come from something with torch.nn's names, and beside those `Residual(*layers, shortcut=None)`,

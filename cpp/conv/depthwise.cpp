@@ -39,8 +39,8 @@ constexpr std::int64_t most_task_macs = 1 << 24;
 constexpr std::int64_t walk_points = 8192;
 constexpr std::int64_t most_walk_columns = 256;
 // Rows of more results than this go tile by tile, along the rows. A walk down a wide plane takes one or two cache
-// lines of each row, which fall into few sets of the first cache and onto a page each: at 1920 columns, 2 to 3 times
-// slower; at 3840, 4 to 7 times. Tiles of large kernels also load less often. Measured with AVX-512.
+// lines of each row, which fall into few sets of the first cache and onto a page each: at 1920 columns it takes 1.6 to
+// 3 times as long, at 3840 2.5 to 7 times. Tiles of large kernels also load less often. Measured with AVX-512.
 constexpr std::int64_t widest_walk = 320, widest_walk_of_7 = 96, widest_walk_of_step_2 = 640;
 
 // One axis of a lattice: where its points and taps lie in source, weight and result.

@@ -127,7 +127,7 @@ template <class T>
 struct DepthwiseSums {
   const T* grad_output;                    // row 0 of the block, column 0
   std::ptrdiff_t grad_pitch;               // from row to row of the block
-  std::int64_t rows, columns;              // of the block
+  std::int64_t rows, columns;              // rows of the block; the column behind its last
   std::int64_t first_column, column_step;  // of the vectors
   const T* source;                         // the plane at the tap's depth; `extent` 0 where that lies outside
   std::int64_t images;
