@@ -130,6 +130,66 @@ def test_the_gradient_in_the_input_has_the_same_sums_as_im2col(family, dtype, is
     assert applied > 0 or family == "padding modes"
 
 
+# Gradients whose phases interleave: every number of phases, widths with tails, elements of a first and a last point that
+# lie beside the input on either side, more lines than wait at a time, taps of equal and of unequal number.
+INTERLEAVED = [
+    *(case_2d(1, (1 + w % 4, 1 + w % 3), (5, w), 4, 2, (1, (w % 3, 1))) for w in range(3, 68)),
+    *(case_2d(1, (3, 2), (s + 9, 4 * s + 21), s, s, 0) for s in range(2, 18)),
+    *(case_2d(2, (2, 3), (s + 9, 3 * s + 40), s + 2, s, (s // 2, (s - 1, 0))) for s in range(2, 10)),
+    *(case_2d(1, (1, 4), (11, 40), k, s, (k // 2, k - 1)) for s in (2, 3, 4) for k in range(s, 12)),
+    *(case_2d(1, (2, 5), (17, 33), (4, 5), pair, 2) for pair in ((1, 2), (2, 1), (3, 2), (1, 5), (4, 1))),
+    *(case_2d(1, (c, 4), (9, 35), 3, (2, s), 1) for c in (1, 7, 13, 30) for s in (2, 3)),
+    *(case_2d(2, (c, 4), (9, 13), 3, 2, 1, groups=g) for c in (2, 5) for g in (2, 3)),
+    case_2d(1, (2, 3), 40, 40, 40, 0),
+    case_2d(1, (2, 3), (7, 9), (3, 4), 2, ((5, 0), (6, 4))),  # points of padding alone
+    case_2d(1, (3, 2), (300, 90), 3, 2, 1),  # several blocks
+    case_2d(1, (1, 2), (6, 3000), (2, 5), 2, (0, 2)),
+    Case(2, 3, 2, (67,), (5,), (3,), ((2, 1),), (1,)),
+    Case(2, 2, 5, (6, 7, 19), (3, 2, 4), (2, 1, 2), ((1, 0), (0, 1), (2, 1)), (1, 1, 1)),
+    Case(1, 1, 3, (5, 8, 9), (3, 3, 3), (1, 2, 3), ((1, 1), (1, 1), (0, 2)), (2, 1, 1)),
+]
+
+
+def test_interleaved_gradients_are_exact(dtype, isa):
+    for case in INTERLEAVED:
+        g, w = cast((case.grad_output, case.data[1]), dtype)
+        arguments = case.axes, g, w, case.input_shape, *case.geometry
+        result = _core.conv_grad_input(*arguments, algorithm="direct_strip")
+        assert_exact(result, case.grad_input, dtype, case)
+
+
+def test_interleaved_gradients_have_the_same_bits_for_any_number_of_threads(dtype, isa):
+    for case in INTERLEAVED[-16:]:
+        g, w = cast((case.grad_output, case.data[1]), dtype)
+        results = []
+        for threads in (1, 2, 3, 7):
+            _core.set_num_threads(threads)
+            arguments = case.axes, g / 7, w, case.input_shape, *case.geometry
+            results.append(_core.conv_grad_input(*arguments, algorithm="direct_strip"))
+        for result in results[1:]:
+            assert_same_bits(result, results[0], case)
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
+@pytest.mark.parametrize(
+    "case",
+    [case_2d(1, (2, 3), (9, 37), 3, 2, 1), case_2d(2, (1, 2), (13, 20), (5, 7), (3, 4), 2)],
+    ids=str,
+)
+def test_zeros_of_interleaved_gradients_meet_no_infinity(case, value, dtype, isa):
+    """Phases with fewer taps have weights of zero, which must not turn another element's value into a NaN."""
+    w = cast((case.data[1] + 10,), dtype)[0]  # nowhere zero
+    for position in range(0, 120, 7):
+        g = case.grad_output.astype(dtype)
+        g.flat[position * 5 % g.size] = value
+        with np.errstate(invalid="ignore"):
+            expected = reference.conv_grad_input(g, w, case.input_shape, *case.geometry)
+        actual = _core.conv_grad_input(
+            case.axes, g, w, case.input_shape, *case.geometry, algorithm="direct_strip"
+        )
+        assert_exact(actual, expected, dtype, position)
+
+
 BITS = [PLANES[4], PLANES[-3], STRIPS[30], STRIPS[-5], STRIPS[-4], case_2d(3, (8, 8), 29, 3, 1, 1, 1, 3)]
 
 
@@ -202,6 +262,27 @@ def test_memory_stays_within_the_limit(isa, algorithm):
     assert applied > 100
 
 
+def test_memory_of_interleaved_gradients_stays_within_the_limit(isa):
+    _core.set_num_threads(3)
+    rng = generator("workspace")
+    applied = 0
+    for _ in range(400):
+        c, k = int(rng.choice([1, 2, 3, 32, 300])), int(rng.choice([1, 2, 9]))
+        stride = rng.choice([1, 2, 3, 4, 16, 50], 2)
+        kernel = stride + rng.choice([0, 1, 7], 2)
+        sizes = [int(n + rng.choice([1, 8, 100, 5000, 300000])) for n in kernel]
+        options = {"dtype": str(rng.choice(["float32", "float64"])), "operation": "grad_input"}
+        shapes = (1, c, *sizes), (k, c, *kernel.tolist())
+        try:
+            plan = explain(*shapes, stride.tolist(), 0, 1, 1, algorithm="direct_strip", **options)
+        except ValueError as error:
+            assert "larger than a strip" in str(error)
+            continue
+        applied += 1
+        assert plan["workspace_bytes"] <= 3 * 2**21, (shapes, stride)
+    assert applied > 100
+
+
 @pytest.mark.parametrize(
     ("input_shape", "weight_shape", "stride", "padding", "groups"),
     [
@@ -219,13 +300,36 @@ def test_the_choice_for_few_channels(input_shape, weight_shape, stride, padding,
     assert "_strip_" in plan["kernel"]
 
 
-def test_the_choice_for_the_gradient_in_the_input():
-    shapes = (1, 256, 56, 56), (256, 8, 3, 3)
-    assert explain(*shapes, 1, 1, 1, 32, operation="grad_input")["algorithm"] == "direct_strip"
-    plan = explain(*shapes, 2, 1, 1, 32, operation="grad_input")
-    assert "not direct_strip: for stride 1 alone" in plan["reason"]
-    plan = explain(*shapes, 1, 1, 1, 32, "reflect", operation="grad_input")
-    assert "not direct_strip: for padding with zeros" in plan["reason"]
+@pytest.mark.parametrize(
+    ("input_shape", "weight_shape", "stride", "padding", "groups"),
+    [
+        ((1, 256, 56, 56), (256, 8, 3, 3), 1, 1, 32),
+        ((1, 3, 224, 224), (64, 3, 7, 7), 2, 3, 1),
+        ((8, 3, 224, 224), (64, 3, 11, 11), 4, 2, 1),
+        ((1, 3, 224, 224), (32, 3, 3, 3), 2, 1, 1),
+        ((1, 3, 224, 224), (768, 3, 16, 16), 16, 0, 1),
+        ((1, 1, 28, 28), (64, 1, 3, 3), 2, 1, 1),
+    ],
+)
+def test_the_choice_for_the_gradient_in_the_input(input_shape, weight_shape, stride, padding, groups):
+    plan = explain(input_shape, weight_shape, stride, padding, 1, groups, operation="grad_input")
+    assert plan["algorithm"] == "direct_strip", plan
+    # The padding of 3 x 3 taps that repeats the input is another algorithm's.
+    plan = explain(input_shape, weight_shape, stride, 1, 1, groups, "reflect", operation="grad_input")
+    assert plan["algorithm"] == "im2col_gemm", plan
+
+
+def test_strips_say_where_they_do_not_apply():
+    shapes = (1, 16, 20, 20), (16, 16, 3, 3)
+    for geometry, reason in [
+        ((4, 1, 1, 1), "reach every input"),
+        ((2, 1, 2, 1), "without dilation"),
+        ((1, 1, 1, 1, "reflect"), "padding with zeros"),
+    ]:
+        with pytest.raises(ValueError, match=f"direct_strip does not apply.*{reason}"):
+            explain(*shapes, *geometry, operation="grad_input", algorithm="direct_strip")
+    with pytest.raises(ValueError, match="direct_strip does not apply: for gradients of strides up to 64"):
+        explain((1, 1, 90, 90), (1, 1, 66, 66), 65, 0, 1, 1, operation="grad_input", algorithm="direct_strip")
 
 
 @pytest.mark.parametrize(

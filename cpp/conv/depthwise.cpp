@@ -543,11 +543,16 @@ const char* depthwise_why_not(const ConvProblem& problem) {
 }
 
 const char* depthwise_why_slower(const ConvProblem& problem) {
-  // The gradient in the input runs phase by phase, without a stride.
   const ConvShape& s = problem.shape;
-  if (problem.operation == ConvOperation::forward && s.groups == 1 && s.out_channels > 1)
-    return "a strip of the one channel serves all outputs";
-  return nullptr;
+  if (s.groups > 1) return nullptr;
+  if (problem.operation == ConvOperation::forward)
+    return s.out_channels > 1 ? "a strip of the one channel serves all outputs" : nullptr;
+  // The gradient in the input runs phase by phase, without a stride; two phases, of few planes, as fast as one product
+  // for all of them.
+  const std::int64_t stride = std::max(s.stride[1], s.stride[2]);
+  return stride > 1 && (stride > 2 || s.out_channels > 3) && direct_strip_why_not(problem) == nullptr
+             ? "one product for all phases of the stride would take fewer loads"
+             : nullptr;
 }
 
 std::shared_ptr<const ConvAlgorithm> make_depthwise(const ConvProblem& problem) {

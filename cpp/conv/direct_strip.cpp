@@ -13,13 +13,14 @@
 // Each output is one chain of fused multiply-adds in the order of (channel, tap) on top of its bias, the same
 // as im2col's: blocks, tiles, threads and vector lengths change no bit.
 //
-// The gradient in the input at stride 1 is a forward convolution of grad_output; its weights are packed, with
-// input and output channels exchanged.
+// The gradient in the input is a forward convolution of grad_output with its taps in reverse (conv/sub_pixel.h); its
+// weights are packed. With strides the sums of a few lines of output channels wait in L1 until they can be interleaved.
 #include <algorithm>
+#include <bit>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "base/aligned_buffer.h"
@@ -29,7 +30,9 @@
 #include "conv/direct_strip_kernels.h"
 #include "conv/epilogue.h"
 #include "conv/strip.h"
+#include "conv/sub_pixel.h"
 #include "gemm/blocking.h"
+#include "gemm/kernels.h"
 
 namespace convnative {
 namespace {
@@ -54,11 +57,13 @@ struct StripLayout {
   std::int64_t block_rows, block_columns;  // of the largest block
   std::int64_t pitch, plane;               // of one phase
 
-  // `tall`: of how many rows of outputs a tile consists; strips are made of whole tiles.
-  StripLayout(const ConvShape& shape, std::int64_t element_bytes, int threads, std::int64_t tall)
+  // `tall`: of how many rows of outputs a tile consists; strips are made of whole tiles. `waiting`: output channels
+  // whose sums wait beside the strip.
+  StripLayout(const ConvShape& shape, std::int64_t element_bytes, int threads, std::int64_t tall,
+              std::int64_t waiting)
       : rows(shape, 1), columns(shape, 2), slices(shape.in_channels_per_group() * shape.kernel[0]) {
-    // Bytes of a strip: unit * (rows + rows.ahead) * pitch.
-    const std::int64_t unit = phases() * element_bytes;
+    // Bytes of a strip and the sums: unit * (rows + rows.ahead) * pitch, roughly.
+    const std::int64_t unit = (phases() + waiting) * element_bytes;
     const auto fitting_rows = [&](std::int64_t bytes) { return bytes / (unit * pitch) - rows.ahead; };
     const auto fitting_columns = [&](std::int64_t least_rows, std::int64_t bytes) {
       return bytes / (unit * (least_rows + rows.ahead)) - columns.ahead;
@@ -88,18 +93,22 @@ struct StripLayout {
   std::int64_t elements() const { return phases() * plane; }
 };
 
-// The convolution that a problem asks for, as a forward one. The gradient in the input at stride 1 is that of
-// grad_output with the reversed taps, input and output channels exchanged.
+// The convolution that a problem asks for, as a forward one.
 ConvShape forward_shape(const ConvProblem& problem) {
-  ConvShape s = problem.shape;
-  if (problem.operation == ConvOperation::forward) return s;
-  std::swap(s.in_channels, s.out_channels);
-  std::swap(s.input, s.output);
-  for (std::size_t axis = 0; axis < max_axes; ++axis)
-    s.pad_before[axis] = (s.kernel[axis] - 1) * s.dilation[axis] - s.pad_before[axis];
-  s.padding_mode = PaddingMode::constant;
-  s.padding_value = 0;
-  return s;
+  return problem.operation == ConvOperation::forward ? problem.shape : SubPixels(problem.shape).convolution();
+}
+
+bool interleaves(const ConvProblem& problem) {
+  return problem.operation == ConvOperation::grad_input && problem.shape.stride != Extents{1, 1, 1};
+}
+
+// Output channels whose sums wait to be interleaved: some lines at a time.
+std::int64_t waiting_channels(const ConvProblem& problem) {
+  if (!interleaves(problem)) return 0;
+  constexpr std::int64_t usual = 24;
+  const std::int64_t line = problem.shape.stride[2];
+  return std::min(std::max<std::int64_t>(usual / line, 1) * line,
+                  forward_shape(problem).out_channels_per_group());
 }
 
 // The tall tiles that serve the problem, or null.
@@ -117,17 +126,23 @@ class DirectStrip final : public ConvAlgorithm {
  public:
   explicit DirectStrip(const ConvProblem& problem)
       : s_(forward_shape(problem)),
-        flip_(problem.operation == ConvOperation::grad_input),
+        sub_pixels_(problem.operation == ConvOperation::grad_input ? std::optional<SubPixels>(problem.shape)
+                                                                   : std::nullopt),
+        interleaves_(interleaves(problem)),
+        gemm_(gemm_kernels<T>(problem.isa)),
         kernels_(strip_kernels<T>(problem.isa)),
         epilogue_(problem),
         threads_(problem.threads),
         tall_(tall_tiles(problem, kernels_)),
-        layout_(s_, sizeof(T), problem.threads, tall_ == nullptr ? 1 : kernels_.tall_rows),
+        waiting_channels_(waiting_channels(problem)),
+        layout_(s_, sizeof(T), problem.threads, tall_ == nullptr ? 1 : kernels_.tall_rows, waiting_channels_),
         offsets_(tap_offsets()) {
     const std::int64_t channel_macs = layout_.block_rows * layout_.block_columns * depth();
     channel_parts_ = ceil_div(
         s_.out_channels_per_group(),
         std::max(most_macs_per_lane * kernels_.lanes / channel_macs, std::int64_t{kernels_.max_rows}));
+    if (interleaves_)
+      channel_parts_ = std::min(channel_parts_, s_.out_channels_per_group() / sub_pixels_->line());
   }
 
   const char* name() const override { return "direct_strip"; }
@@ -138,43 +153,38 @@ class DirectStrip final : public ConvAlgorithm {
   }
   std::size_t workspace_bytes() const override { return thread_bytes() * static_cast<std::size_t>(threads_); }
   std::size_t packed_weight_bytes() const override {
-    return flip_ ? static_cast<std::size_t>(s_.weight_size()) * sizeof(T) : 0;
+    return sub_pixels_ ? static_cast<std::size_t>(s_.weight_size()) * sizeof(T) : 0;
   }
-  bool fuses_epilogue() const override { return true; }
+  bool fuses_epilogue() const override { return !interleaves_; }
 
-  // For the gradient alone: [group][out channel][in channel][tap], as the forward finds its weights.
   void pack(const void* weight, void* packed) const override {
-    if (!flip_) return;
-    const std::int64_t inputs = s_.in_channels_per_group(), outputs = s_.out_channels_per_group();
-    const std::int64_t taps = s_.taps();
-    const T* source = static_cast<const T*>(weight);
-    for (std::int64_t group = 0; group < s_.groups; ++group)
-      for (std::int64_t in = 0; in < inputs; ++in)
-        for (std::int64_t out = 0; out < outputs; ++out, source += taps)
-          std::copy_n(source, taps, static_cast<T*>(packed) + ((group * outputs + out) * inputs + in) * taps);
+    if (sub_pixels_)
+      sub_pixels_->pack(static_cast<const T*>(weight), static_cast<T*>(packed), gemm_, threads_);
   }
 
   void run(const ConvArrays& arrays, const void* packed, void* workspace) const override {
-    const auto* const source = static_cast<const T*>(flip_ ? arrays.grad_output : arrays.input);
-    const auto* const weight = static_cast<const T*>(flip_ ? packed : arrays.weight);
+    const auto* const source = static_cast<const T*>(sub_pixels_ ? arrays.grad_output : arrays.input);
+    const auto* const weight = static_cast<const T*>(sub_pixels_ ? packed : arrays.weight);
     const std::int64_t blocks = s_.output[0] * layout_.row_parts * layout_.column_parts;
-    parallel_for(s_.batch * s_.groups * blocks * channel_parts_, threads_,
-                 [&](std::int64_t task, int thread) {
-                   char* const memory =
-                       static_cast<char*>(workspace) + thread_bytes() * static_cast<std::size_t>(thread);
-                   Block block = block_of(task);
-                   block.strip = reinterpret_cast<T*>(memory);
-                   block.runs = reinterpret_cast<StripRun*>(memory + strip_bytes());
-                   block.first_run = reinterpret_cast<std::int32_t*>(memory + strip_bytes() + run_bytes());
-                   const StripAxis &rows = layout_.rows, &columns = layout_.columns;
-                   StripSource<T>(s_, rows, columns, kernels_)
-                       .fill({block.image, block.group, block.depth, block.row, block.rows + rows.ahead,
-                              block.column, block.columns + columns.ahead, layout_.pitch, layout_.plane, 0,
-                              s_.in_channels_per_group()},
-                             source, block.strip);
-                   if (tall_ == nullptr) cut_points(block);
-                   convolve_block(block, weight, arrays);
-                 });
+    parallel_for(
+        s_.batch * s_.groups * blocks * channel_parts_, threads_, [&](std::int64_t task, int thread) {
+          char* const memory =
+              static_cast<char*>(workspace) + thread_bytes() * static_cast<std::size_t>(thread);
+          Block block = block_of(task);
+          block.strip = reinterpret_cast<T*>(memory);
+          block.runs = reinterpret_cast<StripRun*>(memory + strip_bytes());
+          block.first_run = reinterpret_cast<std::int32_t*>(memory + strip_bytes() + run_bytes());
+          block.sums = reinterpret_cast<T*>(memory + strip_bytes() + run_bytes() + first_run_bytes());
+          block.start = block.sums + waiting_channels_ * sum_pitch();
+          const StripAxis &rows = layout_.rows, &columns = layout_.columns;
+          StripSource<T>(s_, rows, columns, kernels_)
+              .fill({block.image, block.group, block.depth, block.row, block.rows + rows.ahead, block.column,
+                     block.columns + columns.ahead, layout_.pitch, layout_.plane, 0,
+                     s_.in_channels_per_group()},
+                    source, block.strip);
+          if (tall_ == nullptr) cut_points(block);
+          convolve_block(block, weight, arrays);
+        });
   }
 
  private:
@@ -186,6 +196,7 @@ class DirectStrip final : public ConvAlgorithm {
     StripRun* runs;
     std::int32_t* first_run;
     std::int64_t vectors;
+    T *sums, *start;  // of output channels that are to interleave
   };
 
   std::string text(const char* family, std::int64_t rows, int vectors) const {
@@ -204,10 +215,15 @@ class DirectStrip final : public ConvAlgorithm {
     return round_up_to_line(static_cast<std::size_t>(block_vectors() + layout_.block_rows) *
                             sizeof(StripRun));
   }
-  std::size_t thread_bytes() const {
-    return strip_bytes() + run_bytes() +
-           round_up_to_line(static_cast<std::size_t>(block_vectors() + 1) * sizeof(std::int32_t));
+  std::size_t first_run_bytes() const {
+    return round_up_to_line(static_cast<std::size_t>(block_vectors() + 1) * sizeof(std::int32_t));
   }
+  // Of sums that are to interleave: elements from output channel to output channel.
+  std::int64_t sum_pitch() const { return block_vectors() * kernels_.lanes; }
+  std::size_t sum_bytes() const {
+    return round_up_to_line(static_cast<std::size_t>(waiting_channels_ * (sum_pitch() + 1)) * sizeof(T));
+  }
+  std::size_t thread_bytes() const { return strip_bytes() + run_bytes() + first_run_bytes() + sum_bytes(); }
 
   Block block_of(std::int64_t task) const {
     const StripLayout& l = layout_;
@@ -230,7 +246,7 @@ class DirectStrip final : public ConvAlgorithm {
   std::vector<std::int32_t> tap_offsets() const {
     const StripLayout& l = layout_;
     const auto seen = [&](std::size_t axis, std::int64_t tap) {
-      return flip_ ? s_.kernel[axis] - 1 - tap : tap;
+      return sub_pixels_ ? s_.kernel[axis] - 1 - tap : tap;
     };
     std::vector<std::int32_t> offsets;
     offsets.reserve(static_cast<std::size_t>(depth()));
@@ -253,8 +269,17 @@ class DirectStrip final : public ConvAlgorithm {
     return offsets;
   }
 
-  // Which lanes of the block's vectors go where in the output.
+  // Which lanes of the block's vectors go where in the output; all of them into sums that are still to interleave.
   void cut_points(Block& block) const {
+    if (interleaves_) {
+      block.vectors = ceil_div((block.rows - 1) * layout_.pitch + block.columns, kernels_.lanes);
+      const auto all = static_cast<std::uint32_t>((std::uint64_t{1} << kernels_.lanes) - 1);
+      for (std::int64_t v = 0; v <= block.vectors; ++v) {
+        block.first_run[v] = static_cast<std::int32_t>(v);
+        if (v < block.vectors) block.runs[v] = {v * kernels_.lanes, all};
+      }
+      return;
+    }
     const std::int64_t width = s_.output[2], lanes = kernels_.lanes;
     // Without columns in between, all rows are one.
     const bool seamless = layout_.pitch == width;
@@ -285,8 +310,11 @@ class DirectStrip final : public ConvAlgorithm {
   void convolve_block(const Block& block, const T* weights, const ConvArrays& arrays) const {
     const std::int64_t channels = s_.out_channels_per_group(), width = s_.output[2];
     const std::int64_t output_plane = s_.output_plane();
-    const std::int64_t begin = block.channel_part * channels / channel_parts_;
-    const std::int64_t end = (block.channel_part + 1) * channels / channel_parts_;
+    // Lines of output channels that interleave stay together.
+    const std::int64_t line = interleaves_ ? sub_pixels_->line() : 1;
+    const std::int64_t begin = block.channel_part * (channels / line) / channel_parts_ * line;
+    const std::int64_t end = (block.channel_part + 1) * (channels / line) / channel_parts_ * line;
+    if (interleaves_) return interleave_block(block, begin, end, weights, arrays);
     const EvenSplit channel_tiles(end - begin, kernels_.max_rows);
     for (std::int64_t i = 0; i < channel_tiles.parts; ++i) {
       const std::int64_t first = begin + channel_tiles.begin(i);
@@ -299,14 +327,7 @@ class DirectStrip final : public ConvAlgorithm {
       if (tall_ != nullptr) {
         run_tall_tiles(block, weight, start == nullptr ? T{0} : *start, output);
       } else {
-        const StripTileRow<T>& tiles = kernels_.tiles(rows);
-        const EvenSplit point_tiles(block.vectors, tiles.max_vectors);
-        for (std::int64_t j = 0; j < point_tiles.parts; ++j) {
-          const std::int64_t v = point_tiles.begin(j);
-          tiles.run[point_tiles.end(j) - v - 1]({block.strip + v * kernels_.lanes, offsets_.data(), depth(),
-                                                 weight, depth(), start, output, output_plane, block.runs,
-                                                 block.first_run + v});
-        }
+        run_tiles(block, rows, weight, start, output, output_plane);
       }
       if (!epilogue_.wanted(arrays)) continue;
       const bool seamless = block.columns == width;
@@ -314,6 +335,44 @@ class DirectStrip final : public ConvAlgorithm {
         for (std::int64_t y = 0; y < (seamless ? 1 : block.rows); ++y)
           epilogue_.finish(arrays, output + c * output_plane + y * width,
                            seamless ? block.rows * width : block.columns);
+    }
+  }
+
+  // `rows` output channels of a block.
+  void run_tiles(const Block& block, std::int64_t rows, const T* weight, const T* start, T* output,
+                 std::int64_t output_row) const {
+    const StripTileRow<T>& tiles = kernels_.tiles(rows);
+    const EvenSplit point_tiles(block.vectors, tiles.max_vectors);
+    for (std::int64_t j = 0; j < point_tiles.parts; ++j) {
+      const std::int64_t v = point_tiles.begin(j);
+      tiles.run[point_tiles.end(j) - v - 1]({block.strip + v * kernels_.lanes, offsets_.data(), depth(),
+                                             weight, depth(), start, output, output_row, block.runs,
+                                             block.first_run + v});
+    }
+  }
+
+  // Output channels [begin, end) of a group, some lines at a time.
+  void interleave_block(const Block& block, std::int64_t begin, std::int64_t end, const T* weights,
+                        const ConvArrays& arrays) const {
+    const std::int64_t line = sub_pixels_->line(), pitch = sum_pitch();
+    const EvenSplit parts((end - begin) / line, waiting_channels_ / line);
+    for (std::int64_t p = 0; p < parts.parts; ++p) {
+      const std::int64_t first_line =
+          (block.group * s_.out_channels_per_group() + begin) / line + parts.begin(p);
+      const std::int64_t lines = parts.end(p) - parts.begin(p);
+      for (std::int64_t row = 0; row < lines * line; ++row)
+        block.start[row] = sub_pixels_->start<T>(arrays, first_line * line + row);
+      const EvenSplit tiles(lines * line, kernels_.max_rows);
+      for (std::int64_t i = 0; i < tiles.parts; ++i) {
+        const std::int64_t row = tiles.begin(i), channel = first_line * line + row;
+        run_tiles(block, tiles.end(i) - row, weights + channel * depth(), block.start + row,
+                  block.sums + row * pitch, pitch);
+      }
+      for (std::int64_t l = 0; l < lines; ++l)
+        for (std::int64_t y = 0; y < block.rows; ++y)
+          sub_pixels_->store<T>({block.image, first_line + l, block.depth, block.row + y, block.column,
+                                 block.columns, block.sums + l * line * pitch + y * layout_.pitch, pitch},
+                                arrays, weights, gemm_);
     }
   }
 
@@ -329,12 +388,15 @@ class DirectStrip final : public ConvAlgorithm {
       }
   }
 
-  ConvShape s_;  // of the forward convolution that is run
-  bool flip_;    // its taps reversed
+  ConvShape s_;                          // of the forward convolution that is run
+  std::optional<SubPixels> sub_pixels_;  // of a gradient; then its taps are reversed
+  bool interleaves_;
+  const GemmKernels<T>& gemm_;
   const StripKernels<T>& kernels_;
   Epilogue<T> epilogue_;
   int threads_;
   const StripTallRow<T>* tall_;  // null: tiles of neighbouring points
+  std::int64_t waiting_channels_;
   StripLayout layout_;
   std::vector<std::int32_t> offsets_;
   std::int64_t channel_parts_ = 1;
@@ -352,7 +414,7 @@ double strip_cycles(const ConvProblem& problem) {
   const ConvShape s = forward_shape(problem);
   const StripKernels<T>& kernels = strip_kernels<T>(problem.isa);
   const bool tall = tall_tiles(problem, kernels) != nullptr;
-  const StripLayout l(s, sizeof(T), 1, tall ? kernels.tall_rows : 1);
+  const StripLayout l(s, sizeof(T), 1, tall ? kernels.tall_rows : 1, waiting_channels(problem));
   const auto outputs = static_cast<double>(s.out_channels_per_group());
   const auto depth = static_cast<double>(s.in_channels_per_group() * s.taps());
 
@@ -360,17 +422,26 @@ double strip_cycles(const ConvProblem& problem) {
   const double per_product = tall || outputs > 2 ? 0.5 : outputs > 1 ? 0.6 : 1;
   const std::int64_t vectors = tall ? l.block_rows * ceil_div(l.block_columns, kernels.lanes)
                                     : ceil_div((l.block_rows - 1) * l.pitch + l.block_columns, kernels.lanes);
-  const double products = static_cast<double>(vectors) * outputs * (depth * per_product + 7);
+  // Sums that interleave are stored twice, then row by row of a line.
+  const double lines = interleaves(problem) ? outputs / static_cast<double>(problem.shape.stride[2]) : 0;
+  const bool shuffled = std::has_single_bit(static_cast<std::uint64_t>(problem.shape.stride[2]));
+  const double storing = !interleaves(problem) ? 7 : shuffled ? 14 : 30;
+  const double products = static_cast<double>(vectors) * outputs * (depth * per_product + storing) +
+                          lines * static_cast<double>(l.block_rows) * 50;
   const double per_copy = l.columns.stride == 1 ? 7 : 10;
   const std::int64_t rows = l.block_rows + l.rows.ahead;
   const double copying = static_cast<double>(l.phases()) *
                          (36 + static_cast<double>(rows) *
                                    (4 + per_copy * static_cast<double>(ceil_div(l.pitch, kernels.lanes))));
-  // A gradient's weights are brought into another order, kernel by kernel.
-  const auto kernels_packed = static_cast<double>(s.weight_size() / std::max<std::int64_t>(s.taps(), 1));
-  const double packing = problem.operation == ConvOperation::forward || problem.prepacked
-                             ? 0
-                             : 14 * kernels_packed + 2 * static_cast<double>(s.weight_size());
+  // A gradient's weights are brought into another order, tap by tap, or transposed where points have one tap.
+  double packing = 0;
+  if (problem.operation == ConvOperation::grad_input && !problem.prepacked) {
+    const auto weights = static_cast<double>(problem.shape.weight_size());
+    const double kernels_packed =
+        weights / static_cast<double>(std::max<std::int64_t>(problem.shape.taps(), 1));
+    packing = s.taps() == 1 ? 1.3 * weights
+                            : 14 * kernels_packed + 2 * weights + 0.3 * static_cast<double>(s.weight_size());
+  }
   return static_cast<double>(s.batch * s.groups * s.output[0] * l.row_parts * l.column_parts) *
              (products + copying + 230) +
          packing;
@@ -380,8 +451,8 @@ double strip_cycles(const ConvProblem& problem) {
 
 const char* direct_strip_why_not(const ConvProblem& problem) {
   if (problem.operation == ConvOperation::grad_input) {
-    if (problem.shape.stride != Extents{1, 1, 1}) return "for stride 1 alone";
-    if (problem.shape.pads_with_input()) return "for padding with zeros or a constant alone";
+    const char* const obstacle = SubPixels::why_not(problem.shape);
+    if (obstacle != nullptr) return obstacle;
   }
   const ConvShape s = forward_shape(problem);
   const StripAxis rows(s, 1), columns(s, 2);
@@ -404,7 +475,8 @@ double direct_strip_cycles(const ConvProblem& problem) {
 
 const char* direct_strip_why_slower(const ConvProblem& problem) {
   const ConvShape s = forward_shape(problem);
-  if (s.in_channels_per_group() > most_channels && s.out_channels_per_group() > most_outputs_of_many)
+  if (!interleaves(problem) && s.in_channels_per_group() > most_channels &&
+      s.out_channels_per_group() > most_outputs_of_many)
     return "sums over so many channels are worth packing";
   const double own = direct_strip_cycles(problem);
   if (own > im2col_gemm_cycles(problem))

@@ -67,7 +67,8 @@ constexpr GemmKernels<T> kernels{
     pack_im2col<T>,
     pack_matrix<T>,
     transpose_columns<T>,
-    transpose_runs<T>};
+    transpose_runs<T>,
+    interleave<T>};
 
 }  // namespace
 

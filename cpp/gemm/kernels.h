@@ -109,6 +109,16 @@ struct MatrixRuns {
   std::ptrdiff_t target_row;
 };
 
+// Rows of results, element by element: target[j * rows + i] = source[i * row + j] for i < rows, j < columns.
+// 2, 4, 8 and 16 rows are the fast cases.
+template <class T>
+struct InterleavedRows {
+  const T* source;
+  std::ptrdiff_t row;
+  std::int64_t rows, columns;
+  T* target;
+};
+
 template <class T>
 struct GemmKernels {
   Isa isa;
@@ -122,6 +132,7 @@ struct GemmKernels {
   void (*pack_matrix)(const MatrixPanel<T>&);
   void (*transpose_columns)(const MatrixColumns<T>&);
   void (*transpose_runs)(const MatrixRuns<T>&);
+  bool (*interleave)(const InterleavedRows<T>&);  // answers whether all elements are finite
 
   int table_size() const { return max_rows * max_vectors; }
   const GemmKernel<T>& kernel(int rows, int vectors) const {

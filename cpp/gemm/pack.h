@@ -1,7 +1,10 @@
 // Packing of B panels: contracts in gemm/kernels.h.
 #pragma once
 
+#include <type_traits>
+
 #include "gemm/kernels.h"
+#include "simd/strided.h"
 #include "simd/transpose.h"
 #include "simd/vec.h"
 
@@ -175,6 +178,102 @@ void transpose_runs(const MatrixRuns<T>& p) {
         }
       }
   }
+}
+
+// Whether sums of 0 * x are 0, not NaN.
+template <class T>
+bool all_zero(typename Vec<T>::Reg sums) {
+  T lane[Vec<T>::lanes];
+  Vec<T>::store(lane, sums);
+  T sum = 0;
+  for (const T x : lane) sum += x;
+  return sum == 0;
+}
+
+template <class T>
+bool all_finite(const T* x, std::int64_t count) {
+  using V = Vec<T>;
+  typename V::Reg sums = V::zero();
+  for (std::int64_t j = 0; j < count; j += V::lanes) {
+    const std::int64_t left = count - j;
+    sums = V::fma(V::zero(), V::load(V::mask(first_lanes(left < V::lanes ? left : V::lanes)), x + j), sums);
+  }
+  return all_zero<T>(sums);
+}
+
+// A number of rows that the compiler knows makes shuffles of it.
+template <class T, class Rows>
+CONVNATIVE_INLINE void interleave_elements(const InterleavedRows<T>& p, Rows rows) {
+  const T* const source = p.source;
+  T* __restrict target = p.target;
+  for (std::int64_t j = 0; j < p.columns; ++j)
+    for (std::int64_t i = 0; i < rows; ++i) target[j * rows + i] = source[i * p.row + j];
+}
+
+// A perfect shuffle of vectors: pairs of them that lie Rows / 2 apart are interleaved, log2(Rows) times.
+template <class T, int Rows>
+bool interleave_vectors(const InterleavedRows<T>& p) {
+  using V = Vec<T>;
+  using Reg = typename V::Reg;
+  constexpr auto lane = std::make_integer_sequence<int, V::lanes>{};
+  Reg finite = V::zero();  // 0 * x, summed: NaN once x is not finite
+  for (std::int64_t j = 0; j < p.columns; j += V::lanes) {
+    const std::int64_t left = p.columns - j;
+    const typename V::Mask columns = V::mask(first_lanes(left < V::lanes ? left : V::lanes));
+    Reg rows[Rows];
+#pragma GCC unroll 16
+    for (int i = 0; i < Rows; ++i) {
+      rows[i] = V::load(columns, p.source + i * p.row + j);
+      finite = V::fma(V::zero(), rows[i], finite);
+    }
+#pragma GCC unroll 4
+    for (int apart = 1; apart < Rows; apart *= 2) {
+      Reg pairs[Rows];
+#pragma GCC unroll 8
+      for (int i = 0; i < Rows / 2; ++i) {
+        pairs[2 * i] = interleave_low(rows[i], rows[i + Rows / 2], lane);
+        pairs[2 * i + 1] = interleave_high(rows[i], rows[i + Rows / 2], lane);
+      }
+#pragma GCC unroll 16
+      for (int i = 0; i < Rows; ++i) rows[i] = pairs[i];
+    }
+    T* const target = p.target + j * Rows;
+    if (left >= V::lanes) {
+#pragma GCC unroll 16
+      for (int i = 0; i < Rows; ++i) V::store(target + i * V::lanes, rows[i]);
+    } else {
+#pragma GCC unroll 16
+      for (int i = 0; i < Rows; ++i) {
+        const std::int64_t count = left * Rows - i * V::lanes;
+        if (count > 0)
+          V::store(V::mask(first_lanes(count < V::lanes ? count : V::lanes)), target + i * V::lanes, rows[i]);
+      }
+    }
+  }
+  return all_zero<T>(finite);
+}
+
+template <class T>
+bool interleave(const InterleavedRows<T>& p) {
+  switch (p.rows) {
+    case 2:
+      return interleave_vectors<T, 2>(p);
+    case 4:
+      return interleave_vectors<T, 4>(p);
+    case 8:
+      return interleave_vectors<T, 8>(p);
+    case 16:
+      return interleave_vectors<T, 16>(p);
+    default:
+      break;
+  }
+  bool finite = true;
+  for (std::int64_t i = 0; i < p.rows; ++i) finite &= all_finite(p.source + i * p.row, p.columns);
+  if (p.rows == 3)
+    interleave_elements(p, std::integral_constant<std::int64_t, 3>{});
+  else
+    interleave_elements(p, p.rows);
+  return finite;
 }
 
 }  // namespace

@@ -1,6 +1,8 @@
 // Matrix products: every kernel of every level with all its tails, and the blocked loops.
 #include <array>
 #include <cstdio>
+#include <limits>
+#include <utility>
 #include <vector>
 
 #include "check.h"
@@ -88,6 +90,34 @@ void test_transpositions(Isa level) {
 }
 
 template <class T>
+void test_interleave(Isa level) {
+  const GemmKernels<T>& kernels = gemm_kernels<T>(level);
+  Random random(6);
+  for (const std::int64_t rows : {1, 2, 3, 4, 5, 7, 8, 11, 16, 20})
+    for (std::int64_t columns = 1; columns <= 67; ++columns) {
+      const std::int64_t pitch = columns + 1;
+      auto source = random.integers<T>(rows * pitch - 1);
+      std::vector<T> result(static_cast<std::size_t>(rows * columns + 1), T{99}), expected = result;
+      for (std::int64_t j = 0; j < columns; ++j)
+        for (std::int64_t i = 0; i < rows; ++i)
+          expected[static_cast<std::size_t>(j * rows + i)] = source[static_cast<std::size_t>(i * pitch + j)];
+      CHECK(kernels.interleave({source.data(), pitch, rows, columns, result.data()}));
+      CHECK(result == expected);
+      // What lies between the rows does not count.
+      for (std::int64_t i = 0; i + 1 < rows; ++i)
+        source[static_cast<std::size_t>(i * pitch + columns)] = std::numeric_limits<T>::quiet_NaN();
+      CHECK(kernels.interleave({source.data(), pitch, rows, columns, result.data()}));
+      for (const T value : {std::numeric_limits<T>::infinity(), std::numeric_limits<T>::quiet_NaN()}) {
+        T& element = source[static_cast<std::size_t>(random.between(0, rows - 1) * pitch +
+                                                     random.between(0, columns - 1))];
+        const T before = std::exchange(element, value);
+        CHECK(!kernels.interleave({source.data(), pitch, rows, columns, result.data()}));
+        element = before;
+      }
+    }
+}
+
+template <class T>
 void test_matmul(Isa level) {
   Random random(5);
   for (int round = 0; round < 60; ++round) {
@@ -120,6 +150,8 @@ void test_gemm() {
     test_kernels<double>(level);
     test_transpositions<float>(level);
     test_transpositions<double>(level);
+    test_interleave<float>(level);
+    test_interleave<double>(level);
     test_matmul<float>(level);
     test_matmul<double>(level);
   }
