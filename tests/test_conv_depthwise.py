@@ -139,6 +139,48 @@ def test_a_stride_beyond_all_sizes_is_exact(dtype, isa):
 # -- floats -----------------------------------------------------------------------------------
 
 
+# Narrow planes: two channels share a vector, of an odd number the last has one of its own.
+NARROW = [
+    ((batch, channels, 6, width), kernel, (stride, padding, dilation, channels, "zeros"))
+    for batch, channels, width in zip(
+        [1, 2, 3, 4, 1, 5] * 3, [1, 2, 3, 4, 5, 7] * 3, range(1, 19), strict=True
+    )
+    for kernel, stride, padding, dilation in [
+        ((3, 3), 1, 1, 1),
+        ((5, 5), 1, 2, 1),
+        ((3, 3), 2, 1, 1),
+        ((5, 4), (1, 2), (2, 3), 1),
+        ((2, 3), 1, (0, 2), (1, 2)),
+    ]
+]
+
+
+def test_channels_that_share_a_vector_are_exact(dtype, isa):
+    for shape, kernel, geometry in NARROW:
+        check_exact(shape, kernel, 1, geometry, dtype)
+
+
+def test_channels_that_share_a_vector_have_the_bits_of_each_alone(dtype, isa):
+    for shape, kernel, geometry in NARROW:
+        x, w, b, g = data(shape, kernel, 1, geometry, dtype)
+        together = run("grad_weight", (x, w, b, g), geometry)
+        for c in range(shape[1]):
+            one = [x[:, c : c + 1], w[c : c + 1], b[c : c + 1], g[:, c : c + 1]]
+            alone = run("grad_weight", [np.ascontiguousarray(a) for a in one], (*geometry[:3], 1, "zeros"))
+            assert_same_bits(together[c : c + 1], alone, (shape, kernel, geometry, c))
+
+
+@pytest.mark.parametrize("value", [np.inf, np.nan])
+def test_channels_that_share_a_vector_share_no_infinity(value, dtype, isa):
+    for shape, kernel, geometry in NARROW[5:60:7]:
+        for which in (0, 3):
+            arrays = [array.astype(dtype) for array in data(shape, kernel, 1, geometry)]
+            arrays[which][0, shape[1] // 2, 0, -1] = value
+            with np.errstate(invalid="ignore"):
+                expected = exact("grad_weight", arrays, geometry)
+            assert_exact(run("grad_weight", arrays, geometry), expected, dtype, (shape, kernel, which))
+
+
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_floats_within_the_bound(operation, dtype, isa):
     """gamma(n + 2) times the result with absolute values, for n products per element."""

@@ -130,8 +130,9 @@ def test_the_gradient_in_the_input_has_the_same_sums_as_im2col(family, dtype, is
     assert applied > 0 or family == "padding modes"
 
 
-# Gradients whose phases interleave: every number of phases, widths with tails, elements of a first and a last point that
-# lie beside the input on either side, more lines than wait at a time, taps of equal and of unequal number.
+# Gradients whose phases interleave: every number of phases, widths with tails, elements of a first and a last
+# point that lie beside the input on either side, more lines than wait at a time, taps of equal and of unequal
+# number.
 INTERLEAVED = [
     *(case_2d(1, (1 + w % 4, 1 + w % 3), (5, w), 4, 2, (1, (w % 3, 1))) for w in range(3, 68)),
     *(case_2d(1, (3, 2), (s + 9, 4 * s + 21), s, s, 0) for s in range(2, 18)),

@@ -15,6 +15,9 @@
 //
 // How blocks are cut and shared out in parts depends on the shape alone.
 //
+// Rows of at most half as many columns leave one half of the lanes empty: depthwise convolution then takes the next
+// channel's plane into it, where vectors are that wide. Each channel's sums are the same as alone.
+//
 // Lanes behind a row's last column multiply input by zero, and so do rows behind a block's. Where the input is
 // not finite there, a tap is NaN that should be none: taps whose sum is not finite are computed again by the
 // definition.
@@ -101,6 +104,8 @@ class DepthwiseGradWeight final : public ConvAlgorithm {
     const std::int64_t fitting = most_part_bytes / std::int64_t{sizeof(double)} / taps / pairs;
     parts_ = std::max<std::int64_t>(std::min({wanted, fitting, blocks_}), 1);
     groups_ = make_groups();
+    twins_ = kernels_.twins && kind_ != strided_columns && shape_.in_channels_per_group() == 1 &&
+             shape_.out_channels_per_group() == 1 && 2 * shape_.output[2] <= wide<T>;
   }
 
   const char* name() const override { return "depthwise"; }
@@ -113,19 +118,22 @@ class DepthwiseGradWeight final : public ConvAlgorithm {
     auto* const part_sums = static_cast<double*>(workspace);
     const std::int64_t groups = axes_[0].taps * static_cast<std::int64_t>(groups_.size());
     const std::int64_t pairs = shape_.out_channels * shape_.in_channels_per_group();
-    const std::int64_t tasks = pairs * parts_ * groups;
+    // One after the other what reads the same part of the input.
+    const std::int64_t outputs = shape_.out_channels_per_group(), inputs = shape_.in_channels_per_group();
+    const std::int64_t together = twins_ ? 2 : 1, units = ceil_div(shape_.in_channels, together);
+    const std::int64_t tasks = units * parts_ * outputs * groups;
     const std::int64_t task_macs = std::max<std::int64_t>(shape_.macs() / tasks, 1);
     const std::int64_t per_task =
         std::clamp(least_task_macs / task_macs, std::int64_t{1}, ceil_div(tasks, 4 * threads_));
     parallel_for(ceil_div(tasks, per_task), threads_, [&](std::int64_t index, int) {
       const std::int64_t last = std::min(tasks, (index + 1) * per_task);
       for (std::int64_t task = index * per_task; task < last; ++task) {
-        // One after the other what reads the same part of the input.
-        const std::int64_t outputs = shape_.out_channels_per_group(), output = task / groups % outputs;
-        const std::int64_t part = task / groups / outputs % parts_, input = task / groups / outputs / parts_;
-        const std::int64_t inputs = shape_.in_channels_per_group();
+        const std::int64_t output = task / groups % outputs;
+        const std::int64_t part = task / groups / outputs % parts_;
+        const std::int64_t input = task / groups / outputs / parts_ * together;
         const Pair pair{input / inputs * outputs + output, input};
-        sum_group(arrays, pair, part, group_of(task % groups), part_sums);
+        sum_group(arrays, pair, twins_ && input + 1 < shape_.in_channels, part, group_of(task % groups),
+                  part_sums);
       }
     });
     if (parts_ == 1) return;
@@ -193,7 +201,8 @@ class DepthwiseGradWeight final : public ConvAlgorithm {
     return group;
   }
 
-  void sum_group(const ConvArrays& arrays, const Pair& pair, std::int64_t part, const Group& group,
+  // `twin`: the next pair as well, that of the next channel of both sides.
+  void sum_group(const ConvArrays& arrays, const Pair& pair, bool twin, std::int64_t part, const Group& group,
                  double* part_sums) const {
     alignas(cache_line_bytes) T sums[most_sums * wide<T>];
     std::fill_n(sums, group.rows * group.columns * wide<T>, T{0});
@@ -211,6 +220,7 @@ class DepthwiseGradWeight final : public ConvAlgorithm {
     const bool several = shape_.batch > 1;
     block.grad_image = several ? shape_.out_channels * shape_.output_plane() : 0;
     block.source_image = several ? shape_.in_channels * shape_.input_plane() : 0;
+    if (twin) block.grad_twin = shape_.output_plane(), block.source_twin = shape_.input_plane();
     block.sums_row = wide<T>, block.sums_column = group.rows * wide<T>;
 
     const std::int64_t first = part * blocks_ / parts_, last = (part + 1) * blocks_ / parts_;
@@ -251,18 +261,21 @@ class DepthwiseGradWeight final : public ConvAlgorithm {
         left = 0;
       }
 
-    std::array<double, most_sums> totals;
-    kernels_.add_lanes(sums, group.rows * group.columns, totals.data());
-    for (int s = 0; s < group.columns; ++s)
-      for (int r = 0; r < group.rows; ++r) {
-        const double sum = totals[static_cast<std::size_t>(s * group.rows + r)];
-        const std::int64_t tap =
-            (group.depth * row.taps + group.row + r * classes_) * axes_[2].taps + group.column + s;
-        if (parts_ == 1)
-          store(arrays, pair, tap, sum);
-        else
-          part_sums[place(pair, tap) * parts_ + part] = sum;
-      }
+    std::array<double, 2 * most_sums> totals;
+    const std::int64_t count = group.rows * group.columns;
+    (twin ? kernels_.add_twin_lanes : kernels_.add_lanes)(sums, count, totals.data());
+    for (std::int64_t other = 0; other <= (twin ? 1 : 0); ++other)
+      for (int s = 0; s < group.columns; ++s)
+        for (int r = 0; r < group.rows; ++r) {
+          const double sum = totals[static_cast<std::size_t>(other * count + s * group.rows + r)];
+          const std::int64_t tap =
+              (group.depth * row.taps + group.row + r * classes_) * axes_[2].taps + group.column + s;
+          const Pair of{pair.output + other, pair.input + other};
+          if (parts_ == 1)
+            store(arrays, of, tap, sum);
+          else
+            part_sums[place(of, tap) * parts_ + part] = sum;
+        }
   }
 
   void store(const ConvArrays& arrays, const Pair& pair, std::int64_t tap, double sum) const {
@@ -307,6 +320,7 @@ class DepthwiseGradWeight final : public ConvAlgorithm {
   std::int64_t block_images_ = 1;
   std::int64_t blocks_, parts_;
   std::vector<Group> groups_;
+  bool twins_;  // two channels at a time
 };
 
 // Cycles of one core with AVX-512, roughly, on any level, as those of the other algorithms.

@@ -91,6 +91,71 @@ struct Columns {
   }
 };
 
+// Whether two planes share a vector where their columns fit its halves. Narrower vectors are one half, with the same sums.
+template <class T>
+constexpr bool twins = Vec<T>::lanes == depthwise_wide<T>;
+
+// The low half of one register and the high half of the other.
+template <class Reg, int... Lane>
+CONVNATIVE_INLINE Reg halves_of(Reg low, Reg high, std::integer_sequence<int, Lane...>) {
+  constexpr int lanes = sizeof...(Lane);
+  return __builtin_shufflevector(low, high, (Lane < lanes / 2 ? Lane : lanes + Lane)...);
+}
+
+// Columns of two planes, `twin` elements apart, in the halves of a vector: of points 0 to count - 1 at most half the
+// lanes.
+template <class T, int Step, int Taps>
+struct TwinColumns {
+  using V = Vec<T>;
+  using Reg = typename V::Reg;
+  static constexpr int lanes = V::lanes, half = lanes / 2;
+  static constexpr int loads = Step == 2 ? (Taps + 1) / 2 : Taps;
+
+  std::int64_t offset[loads];
+  typename V::Mask low[loads], high[loads];
+  std::ptrdiff_t twin;
+  bool some_lanes = false;
+
+  CONVNATIVE_INLINE TwinColumns(const DepthwiseAxis& axis, std::int64_t at, std::ptrdiff_t twin_)
+      : twin(twin_) {
+#pragma GCC unroll 8
+    for (int i = 0; i < loads; ++i) {
+      // Half the lanes of points, or all elements that they and their next neighbours read.
+      constexpr int width = Step == 2 ? lanes : half;
+      const std::int64_t first = at + (Step == 2 ? 2 * i : i * axis.tap_step);
+      const std::int64_t begin = first >= 0 ? 0 : -first;
+      const std::int64_t end = axis.extent - first < width ? axis.extent - first : width;
+      const bool some = begin < end;
+      some_lanes |= some;
+      offset[i] = some ? first : 0;
+      low[i] = lane_mask<T>(begin, end);
+      high[i] = Step == 2 ? low[i] : lane_mask<T>(begin + half, some ? end + half : 0);
+    }
+  }
+
+  CONVNATIVE_INLINE bool any() const { return some_lanes; }
+
+  CONVNATIVE_INLINE void load(const T* row, Reg (&x)[Taps]) const {
+#pragma GCC unroll 8
+    for (int i = 0; i < loads; ++i) {
+      const T* const p = row + offset[i];
+      if constexpr (Step == 2) {
+        const Reg one = V::load(low[i], p), other = V::load(high[i], p + twin);
+        x[2 * i] = even_elements<T>(one, other);
+        if (2 * i + 1 < Taps) x[2 * i + 1] = odd_elements<T>(one, other);
+      } else {
+        x[i] = load_halves(p, p + twin, low[i], high[i]);
+      }
+    }
+  }
+
+  static CONVNATIVE_INLINE Reg load_halves(const T* one, const T* other, typename V::Mask low,
+                                           typename V::Mask high) {
+    return halves_of(V::load(low, one), V::load(high, other - half),
+                     std::make_integer_sequence<int, lanes>{});
+  }
+};
+
 // Adds what `Rows` row taps and `Taps` column taps give to a tile.
 template <class T, int Step, bool Full, int Height, int Rows, int Taps>
 CONVNATIVE_INLINE void add_columns(typename Vec<T>::Reg (&sums)[Height], const DepthwisePiece<T>& p,
@@ -385,16 +450,27 @@ void interleave_columns(const T* even, const T* odd, std::int64_t columns, T* re
 }
 
 // One vector of columns of a block, downwards: row i of the source meets rows i, i - 1, ... of grad_output,
-// which move through the registers. The next image's rows lie far from this one's, where no hardware looks for them.
-template <class T, int Step, bool Full, int Rows, int Taps>
+// which move through the registers. The next images' rows lie far from this one's, where no hardware looks for them.
+enum class Planes { one, one_full, twins };
+
+template <class T, int Step, Planes Of, int Rows, int Taps>
 CONVNATIVE_INLINE void walk_down(typename Vec<T>::Reg (&sums)[Taps][Rows], const DepthwiseSums<T>& a,
                                  std::int64_t column) {
   using V = Vec<T>;
   using Reg = typename V::Reg;
+  constexpr bool full = Of == Planes::one_full;
+  // Two planes of so few columns are done before memory answers.
+  constexpr std::int64_t ahead = Of == Planes::twins ? 2 : 1;
   const std::int64_t count = a.columns - column < V::lanes ? a.columns - column : V::lanes;
-  const Columns<T, Step, Taps, Full> columns(*a.column,
-                                             a.column->at(column) + a.column_tap * a.column->tap_step, count);
+  const auto columns = [&] {
+    const std::int64_t at = a.column->at(column) + a.column_tap * a.column->tap_step;
+    if constexpr (Of == Planes::twins)
+      return TwinColumns<T, Step, Taps>(*a.column, at, a.source_twin);
+    else
+      return Columns<T, Step, Taps, full>(*a.column, at, count);
+  }();
   const typename V::Mask grad_mask = V::mask(first_lanes(count));
+  const typename V::Mask twin_mask = lane_mask<T>(V::lanes / 2, V::lanes / 2 + count);
   const std::uint64_t extent = columns.any() ? static_cast<std::uint64_t>(a.extent) : 0;
   for (std::int64_t image = 0; image < a.images; ++image) {
     const T* const source = a.source + image * a.source_image;
@@ -409,14 +485,20 @@ CONVNATIVE_INLINE void walk_down(typename Vec<T>::Reg (&sums)[Taps][Rows], const
       for (int r = Rows - 1; r > 0; --r) g[r] = g[r - 1];
       g[0] = V::zero();
       if (i < a.rows) {
-        g[0] = Full ? V::load(grad) : V::load(grad_mask, grad);
-        __builtin_prefetch(grad + a.grad_image);
+        if constexpr (Of == Planes::twins)
+          g[0] = TwinColumns<T, Step, Taps>::load_halves(grad, grad + a.grad_twin, grad_mask, twin_mask);
+        else
+          g[0] = full ? V::load(grad) : V::load(grad_mask, grad);
+        __builtin_prefetch(grad + ahead * a.grad_image);
+        if constexpr (Of == Planes::twins) __builtin_prefetch(grad + ahead * a.grad_image + a.grad_twin);
         grad += a.grad_pitch;
       }
       Reg x[Taps];
       if (row < extent) {
         columns.load(source + static_cast<std::int64_t>(place), x);
-        __builtin_prefetch(source + a.source_image + static_cast<std::int64_t>(place));
+        const T* const later = source + ahead * a.source_image + static_cast<std::int64_t>(place);
+        __builtin_prefetch(later);
+        if constexpr (Of == Planes::twins) __builtin_prefetch(later + a.source_twin);
       } else {
 #pragma GCC unroll 8
         for (int s = 0; s < Taps; ++s) x[s] = V::zero();
@@ -451,10 +533,16 @@ void sum_products(const DepthwiseSums<T>& block) {
       const std::int64_t last = first + behind + (Step == 2 ? 0 : (Taps - 1) * a.column->tap_step);
       full = a.columns - column >= lanes && first >= 0 && last < a.column->extent;
     }
+    if constexpr (twins<T> && Step != 0) {
+      if (a.source_twin != 0) {
+        walk_down<T, Step, Planes::twins, Rows, Taps>(sums, a, column);
+        continue;
+      }
+    }
     if (full)
-      walk_down<T, Step, Step != 0, Rows, Taps>(sums, a, column);
+      walk_down<T, Step, Step != 0 ? Planes::one_full : Planes::one, Rows, Taps>(sums, a, column);
     else
-      walk_down<T, Step, false, Rows, Taps>(sums, a, column);
+      walk_down<T, Step, Planes::one, Rows, Taps>(sums, a, column);
   }
 
 #pragma GCC unroll 8
@@ -467,10 +555,13 @@ void sum_products(const DepthwiseSums<T>& block) {
 }
 
 // Halves are added until one lane is left, in float64.
-template <class T>
-void add_lanes(const T* sums, std::int64_t count, double* result) {
-  constexpr int wide = depthwise_wide<T>, lanes = Vec<double>::lanes, vectors = wide / lanes;
-  for (std::int64_t i = 0; i < count; ++i, sums += wide) {
+template <class T, int Wide = depthwise_wide<T>>
+CONVNATIVE_INLINE double sum_of_lanes(const T* sums) {
+  constexpr int lanes = Vec<double>::lanes < Wide ? Vec<double>::lanes : Wide, vectors = Wide / lanes;
+  alignas(64) double lane[Vec<double>::lanes];
+  if constexpr (lanes < Vec<double>::lanes) {
+    for (int l = 0; l < Wide; ++l) lane[l] = static_cast<double>(sums[l]);
+  } else {
     typename Vec<double>::Reg part[vectors];
 #pragma GCC unroll 8
     for (int v = 0; v < vectors; ++v) part[v] = widen(sums + v * lanes);
@@ -478,12 +569,25 @@ void add_lanes(const T* sums, std::int64_t count, double* result) {
     for (int half = vectors / 2; half > 0; half /= 2)
 #pragma GCC unroll 4
       for (int v = 0; v < half; ++v) part[v] = part[v] + part[v + half];
-    alignas(64) double lane[lanes];
     Vec<double>::store(lane, part[0]);
-    for (int half = lanes / 2; half > 0; half /= 2)
-      for (int l = 0; l < half; ++l) lane[l] += lane[l + half];
-    result[i] = lane[0];
   }
+  for (int half = lanes / 2; half > 0; half /= 2)
+    for (int l = 0; l < half; ++l) lane[l] += lane[l + half];
+  return lane[0];
+}
+
+template <class T>
+void add_lanes(const T* sums, std::int64_t count, double* result) {
+  for (std::int64_t i = 0; i < count; ++i) result[i] = sum_of_lanes<T>(sums + i * depthwise_wide<T>);
+}
+
+template <class T>
+void add_twin_lanes(const T* sums, std::int64_t count, double* result) {
+  constexpr int half = depthwise_wide<T> / 2;
+  for (std::int64_t i = 0; i < count; ++i)
+    for (int twin = 0; twin < 2; ++twin)
+      // A zero of the other half makes -0 a +0.
+      result[twin * count + i] = sum_of_lanes<T, half>(sums + i * depthwise_wide<T> + twin * half) + 0.0;
 }
 
 // What fits the registers beside Rows of grad_output and one of the source.
@@ -555,7 +659,9 @@ constexpr auto piece_kernel() -> void (*)(const DepthwisePiece<T>&) {
    {type "_depthwise_sums_stride1_" CONVNATIVE_ISA_NAME,                                                 \
     type "_depthwise_sums_stride2_" CONVNATIVE_ISA_NAME,                                                 \
     type "_depthwise_sums_strided_" CONVNATIVE_ISA_NAME},                                                \
-   add_lanes<T>}
+   twins<T>,                                                                                             \
+   add_lanes<T>,                                                                                         \
+   add_twin_lanes<T>}
 
 }  // namespace
 

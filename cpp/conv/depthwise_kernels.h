@@ -131,7 +131,9 @@ struct DepthwiseSums {
   std::int64_t first_column, column_step;  // of the vectors
   const T* source;                         // the plane at the tap's depth; `extent` 0 where that lies outside
   std::int64_t images;
-  std::ptrdiff_t grad_image, source_image;  // from image to image; the next one is brought near
+  std::ptrdiff_t grad_image, source_image;  // from image to image; the next ones are brought near
+  // From a plane to the one that takes the other half of the lanes, or 0; where the table has `twins`.
+  std::ptrdiff_t grad_twin = 0, source_twin = 0;
   const DepthwiseAxis* column;
   std::int64_t row, extent;  // source row under the first tap of row 0; rows of the plane
   std::int64_t chain_step;   // source rows from row to row of the block, and from tap to tap
@@ -164,8 +166,13 @@ struct DepthwiseKernels {
   using Sums = void (*)(const DepthwiseSums<T>&);
   Sums sums[depthwise_columns_kinds][depthwise_longest_piece][depthwise_most_columns];
   const char* sums_names[depthwise_columns_kinds];
-  // result[i] = sums[i * depthwise_wide + 0] + ... of all its lanes, always in the same order.
+  // Whether `sums` take two planes at a time, one in each half of the lanes, whose columns fit it: for dense and paired
+  // columns.
+  bool twins;
+  // result[i] = sums[i * depthwise_wide + 0] + ... of all its lanes, always in the same order; of twins result[i] and
+  // result[count + i] of the two halves, as if the other half were zeros.
   void (*add_lanes)(const T* sums, std::int64_t count, double* result);
+  void (*add_twin_lanes)(const T* sums, std::int64_t count, double* result);
 };
 
 template <class T>
