@@ -330,9 +330,10 @@ double cycles_of(const ConvShape& s) {
   const auto taps = static_cast<double>(s.taps()), depth_taps = static_cast<double>(s.kernel[0]);
   const std::int64_t slices = s.batch * s.output[0], vectors = s.output[1] * ceil_div(s.output[2], wide<T>);
   const auto blocks = static_cast<double>(ceil_div(slices * vectors, block_vectors));
-  const double step = s.stride[2] == 1   ? 4.5 * depth_taps + 0.6 * taps
-                      : s.stride[2] == 2 ? 12 * depth_taps + 1.4 * taps
-                                         : 32 * depth_taps + 7 * taps;
+  const bool paired = s.stride[2] == 2 && s.dilation[2] == 1;
+  const double step = s.stride[2] == 1 ? 4.5 * depth_taps + 0.6 * taps
+                      : paired         ? 12 * depth_taps + 1.4 * taps
+                                       : 32 * depth_taps + 7 * taps;
   return pairs * (80 + 22 * taps + blocks * (40 + 2.4 * taps) + static_cast<double>(slices * vectors) * step);
 }
 

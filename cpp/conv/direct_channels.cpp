@@ -175,7 +175,11 @@ ChannelsBlocks<T>::ChannelsBlocks(const ConvShape& s, bool scattered, const Chan
 
   const std::int64_t others = s.batch * s.groups * s.output[0] * column_parts;
   const bool copies = !reads_in_place(s);
-  const double storing = scattered ? 32 : 20;
+  // Few points of many channels are stored at a time: results that L2 or no cache holds come slowly.
+  const double result_bytes = static_cast<double>(s.batch * s.out_channels) *
+                              static_cast<double>(s.output_plane()) * static_cast<double>(element_bytes);
+  const double far = result_bytes > 8 << 20 ? 34 : result_bytes > 2 << 20 ? 14 : 0;
+  const double storing = (scattered ? 32 : 20) + far;
   const EvenSplit points(columns, max_points);
   const double row_step =
       static_cast<double>(points.parts) *

@@ -1,5 +1,5 @@
-// Direct convolution on strips of the input (conv/direct_strip_kernels.h): pixels in the lanes, weights
-// broadcast, for groups of so few channels that packing im2col panels would cost more than the products.
+// Direct convolution on strips of the input (conv/direct_strip_kernels.h): pixels in the lanes, weights broadcast. The
+// strongest for groups of so few channels that packing im2col panels would cost more than the products.
 //
 //   tasks: image x group x block of output rows and columns x part of the output channels, in parallel
 //     fill the strip: what the block needs of the input, padded         L1 or L2
@@ -135,12 +135,19 @@ class DirectStrip final : public ConvAlgorithm {
         threads_(problem.threads),
         tall_(tall_tiles(problem, kernels_)),
         waiting_channels_(waiting_channels(problem)),
-        layout_(s_, sizeof(T), problem.threads, tall_ == nullptr ? 1 : kernels_.tall_rows, waiting_channels_),
+        layout_(s_, sizeof(T), threads_by_blocks(), tall_ == nullptr ? 1 : kernels_.tall_rows,
+                waiting_channels_),
         offsets_(tap_offsets()) {
     const std::int64_t channel_macs = layout_.block_rows * layout_.block_columns * depth();
-    channel_parts_ = ceil_div(
-        s_.out_channels_per_group(),
-        std::max(most_macs_per_lane * kernels_.lanes / channel_macs, std::int64_t{kernels_.max_rows}));
+    const std::int64_t channels = s_.out_channels_per_group(), most_rows = kernels_.max_rows;
+    channel_parts_ =
+        ceil_div(channels, std::max(most_macs_per_lane * kernels_.lanes / channel_macs, most_rows));
+    const std::int64_t blocks =
+        s_.batch * s_.groups * s_.output[0] * layout_.row_parts * layout_.column_parts;
+    if (threads_ > 1 && blocks < 2 * threads_)
+      channel_parts_ = std::max(
+          channel_parts_,
+          std::min(ceil_div(2 * threads_, std::max<std::int64_t>(blocks, 1)), channels / (2 * most_rows)));
     if (interleaves_)
       channel_parts_ = std::min(channel_parts_, s_.out_channels_per_group() / sub_pixels_->line());
   }
@@ -188,6 +195,13 @@ class DirectStrip final : public ConvAlgorithm {
   }
 
  private:
+  // Threads that blocks of the outputs keep at work. Where the weights are larger than the input, which each block
+  // would meet anew, threads share the output channels instead.
+  int threads_by_blocks() const {
+    const std::int64_t weights = s_.out_channels_per_group() * depth();
+    return weights > s_.in_channels_per_group() * s_.input_plane() ? 1 : threads_;
+  }
+
   // What one task works on.
   struct Block {
     std::int64_t image, group, depth, channel_part;
@@ -402,9 +416,6 @@ class DirectStrip final : public ConvAlgorithm {
   std::int64_t channel_parts_ = 1;
 };
 
-// With more input channels, which come from L2, only the products of few output channels were found to gain.
-constexpr std::int64_t most_channels = 32, most_outputs_of_many = 8;
-
 // Cycles of one core, roughly, of this algorithm and of im2col. The factors were fitted to measurements with
 // AVX-512 of some thousand convolutions: 1 to 64 input channels per group, 1 to 256 output channels, planes of 7
 // to 224, kernels of 1 to 11, strides of 1 to 4. Nothing here may depend on the number of threads, which must
@@ -433,6 +444,9 @@ double strip_cycles(const ConvProblem& problem) {
   const double copying = static_cast<double>(l.phases()) *
                          (36 + static_cast<double>(rows) *
                                    (4 + per_copy * static_cast<double>(ceil_div(l.pitch, kernels.lanes))));
+  // Every block meets all weights; those that L2 does not keep come from L3.
+  const double weight_bytes = depth * outputs * sizeof(T);
+  const double fetching = std::max(weight_bytes - 256 * 1024, 0.0) / 10;
   // A gradient's weights are brought into another order, tap by tap, or transposed where points have one tap.
   double packing = 0;
   if (problem.operation == ConvOperation::grad_input && !problem.prepacked) {
@@ -442,9 +456,14 @@ double strip_cycles(const ConvProblem& problem) {
     packing = s.taps() == 1 ? 1.3 * weights
                             : 14 * kernels_packed + 2 * weights + 0.3 * static_cast<double>(s.weight_size());
   }
-  return static_cast<double>(s.batch * s.groups * s.output[0] * l.row_parts * l.column_parts) *
-             (products + copying + 230) +
-         packing;
+  const std::int64_t blocks = s.batch * s.groups * s.output[0] * l.row_parts * l.column_parts;
+  // Threads that share a block's output channels fill a strip each.
+  const double copies = blocks < 4 && s.out_channels_per_group() >= 4 * kernels.max_rows ? 2 : 1;
+  const double cycles =
+      static_cast<double>(blocks) * (products + copies * copying + fetching + 230) + packing;
+  // Strips of many channels come from L2, in pieces that no hardware foresees.
+  constexpr std::int64_t near_channels = 32;
+  return s.in_channels_per_group() > near_channels ? 1.12 * cycles : cycles;
 }
 
 }  // namespace
@@ -474,10 +493,6 @@ double direct_strip_cycles(const ConvProblem& problem) {
 }
 
 const char* direct_strip_why_slower(const ConvProblem& problem) {
-  const ConvShape s = forward_shape(problem);
-  if (!interleaves(problem) && s.in_channels_per_group() > most_channels &&
-      s.out_channels_per_group() > most_outputs_of_many)
-    return "sums over so many channels are worth packing";
   const double own = direct_strip_cycles(problem);
   if (own > im2col_gemm_cycles(problem))
     return "copying and columns computed in vain would take longer than packing im2col panels";

@@ -219,16 +219,14 @@ double cycles_of(const ConvProblem& problem) {
   const double packing = forward && stride > 1 ? 11 : 2.5;
   // Tiles that span images or lie apart take a detour; results that no cache holds come slowly where each tile
   // touches all channels.
-  constexpr std::int64_t cached = 8 << 20;
+  constexpr double cached = 8 << 20;
+  const double result_bytes = static_cast<double>(points) * rows * sizeof(T);
   const double spanning =
       s.batch > 1
           ? std::min(3 * static_cast<double>(lanes) / static_cast<double>(std::max<std::int64_t>(plane, 1)),
                      1.0)
           : 0;
-  const double storing = !forward && stride > 1 ? 32
-                         : static_cast<double>(points) * rows * sizeof(T) > static_cast<double>(cached)
-                             ? 30
-                             : 4 + 8 * spanning;
+  const double storing = !forward && stride > 1 ? 32 : result_bytes > cached ? 30 : 4 + 8 * spanning;
   const double blocks = std::max(std::ceil(depth / static_cast<double>(gemm_blocking<T>().kc)), 1.0);
   // A gradient's weights are brought into another order, one by one where a phase has some of the taps.
   const double weights =
