@@ -532,6 +532,22 @@ class Depthwise final : public ConvAlgorithm {
   std::int64_t multiplier_;
 };
 
+// Cycles of one core with AVX-512 forward, roughly: fitted to some hundred convolutions of stride 1 to 3.
+double forward_cycles(const ConvShape& s) {
+  const auto planes = static_cast<double>(s.batch * s.out_channels * s.output[0]);
+  const auto vectors = static_cast<double>(s.output[1] * ceil_div(s.output[2], depthwise_wide<float>));
+  const auto taps = static_cast<double>(s.taps());
+  switch (depthwise_columns(forward_axis(s, 2).source)) {
+    case dense_columns:
+      return planes * (300 + vectors * (12 + 1.6 * taps));
+    case paired_columns:
+      return planes * (300 + vectors * (20 + 2.2 * taps));
+    case strided_columns:
+      break;
+  }
+  return planes * (300 + vectors * (110 + 5.5 * taps));  // gathered lane by lane
+}
+
 }  // namespace
 
 const char* depthwise_why_not(const ConvProblem& problem) {
@@ -544,14 +560,28 @@ const char* depthwise_why_not(const ConvProblem& problem) {
 
 const char* depthwise_why_slower(const ConvProblem& problem) {
   const ConvShape& s = problem.shape;
-  if (s.groups > 1) return nullptr;
-  if (problem.operation == ConvOperation::forward)
-    return s.out_channels > 1 ? "a strip of the one channel serves all outputs" : nullptr;
+  const bool forward = problem.operation == ConvOperation::forward;
+  if (s.groups > 1) {
+    if (!forward || direct_channels_why_not(problem) != nullptr) return nullptr;
+    // On any level as with AVX-512: its sums round otherwise, and strict precision promises the same bits on all that
+    // have fused multiply-adds.
+    ConvProblem other = problem;
+    other.isa = Isa::avx512;
+    return forward_cycles(s) > direct_channels_cycles(other)
+               ? "a group's outputs in the lanes take fewer loads than strided or narrow rows"
+               : nullptr;
+  }
+  if (forward) return s.out_channels > 1 ? "a strip of the one channel serves all outputs" : nullptr;
+  if (direct_strip_why_not(problem) != nullptr) return nullptr;
   // The gradient in the input runs phase by phase, without a stride; two phases, of few planes, as fast as one product
   // for all of them.
   const std::int64_t stride = std::max(s.stride[1], s.stride[2]);
-  return stride > 1 && (stride > 2 || s.out_channels > 3) && direct_strip_why_not(problem) == nullptr
-             ? "one product for all phases of the stride would take fewer loads"
+  if (stride > 1 && (stride > 2 || s.out_channels > 3))
+    return "one product for all phases of the stride would take fewer loads";
+  // A lone row shares no loads among rows.
+  constexpr std::int64_t fewest_products = 32;
+  return s.input[0] * s.input[1] == 1 && s.out_channels * s.taps() >= fewest_products
+             ? "a strip serves many output channels and taps of a row with fewer loads"
              : nullptr;
 }
 

@@ -84,7 +84,11 @@ class DepthwiseGradWeight final : public ConvAlgorithm {
 
     const std::int64_t vectors = ceil_div(shape_.output[2], wide<T>);
     const std::int64_t row_bytes = axes_[2].extent * std::int64_t{sizeof(T)};
-    column_blocks_ = ceil_div(vectors, row_bytes > long_row_bytes ? most_columns_of_long : most_columns);
+    // A lone row is one block, as a plane of as many rows would be.
+    const std::int64_t most = row.points == 1              ? block_vectors
+                              : row_bytes > long_row_bytes ? most_columns_of_long
+                                                           : most_columns;
+    column_blocks_ = ceil_div(vectors, most);
     const std::int64_t block_columns = ceil_div(vectors, column_blocks_);
     block_columns_ = block_columns * wide<T>;
     block_rows_ =
@@ -346,7 +350,7 @@ const char* depthwise_grad_weight_why_not(const ConvProblem& problem) {
 
 const char* depthwise_grad_weight_why_slower(const ConvProblem& problem) {
   const ConvShape& s = problem.shape;
-  if (s.in_channels_per_group() == 1) {
+  if (s.in_channels_per_group() == 1 && s.groups == 1 && s.output[0] * s.output[1] > 1) {
     // Measured with AVX-512.
     constexpr std::int64_t many_outputs = 32, many_taps = 25;
     if (s.stride[2] > 1 && s.out_channels_per_group() >= many_outputs)
@@ -354,8 +358,7 @@ const char* depthwise_grad_weight_why_slower(const ConvProblem& problem) {
     // On any level as with AVX-512: its sums round otherwise, and strict precision promises the same bits on all that
     // have fused multiply-adds.
     const std::int64_t lanes = 64 / static_cast<std::int64_t>(size_of(problem.dtype));
-    if (s.groups == 1 && s.taps() >= many_taps &&
-        10 * s.out_channels >= 9 * ceil_div(s.out_channels, lanes) * lanes)
+    if (s.taps() >= many_taps && 10 * s.out_channels >= 9 * ceil_div(s.out_channels, lanes) * lanes)
       return "the outputs of one channel fill vectors";
     return nullptr;
   }

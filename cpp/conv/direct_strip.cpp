@@ -183,12 +183,7 @@ class DirectStrip final : public ConvAlgorithm {
           block.first_run = reinterpret_cast<std::int32_t*>(memory + strip_bytes() + run_bytes());
           block.sums = reinterpret_cast<T*>(memory + strip_bytes() + run_bytes() + first_run_bytes());
           block.start = block.sums + waiting_channels_ * sum_pitch();
-          const StripAxis &rows = layout_.rows, &columns = layout_.columns;
-          StripSource<T>(s_, rows, columns, kernels_)
-              .fill({block.image, block.group, block.depth, block.row, block.rows + rows.ahead, block.column,
-                     block.columns + columns.ahead, layout_.pitch, layout_.plane, 0,
-                     s_.in_channels_per_group()},
-                    source, block.strip);
+          fill_strip(block, source);
           if (tall_ == nullptr) cut_points(block);
           convolve_block(block, weight, arrays);
         });
@@ -254,6 +249,23 @@ class DirectStrip final : public ConvAlgorithm {
     block.column = column_part * s_.output[2] / l.column_parts;
     block.columns = (column_part + 1) * s_.output[2] / l.column_parts - block.column;
     return block;
+  }
+
+  // Tiles read whole vectors, and whole tall tiles: what their points in vain meet must be ordinary numbers. Products
+  // with denormals, as which left-overs of memory may read, take up to a hundred times as long.
+  void fill_strip(const Block& block, const T* source) const {
+    const StripLayout& l = layout_;
+    const std::int64_t tall = tall_ == nullptr ? 1 : kernels_.tall_rows, behind = 2 * kernels_.lanes;
+    const std::int64_t rows = ceil_div(block.rows, tall) * tall + l.rows.ahead;
+    StripSource<T>(s_, l.rows, l.columns, kernels_)
+        .fill({block.image, block.group, block.depth, block.row, rows, block.column, l.pitch, l.pitch,
+               l.plane, 0, s_.in_channels_per_group()},
+              source, block.strip);
+    const std::int64_t left =
+        l.plane - rows * l.pitch;  // of each phase's plane, which the next block may need
+    for (std::int64_t p = 0; left > 0 && p < l.phases(); ++p)
+      std::fill_n(block.strip + p * l.plane + rows * l.pitch, std::min(left, behind), T{0});
+    std::fill_n(block.strip + l.elements(), behind, T{0});
   }
 
   // The weights keep their order; flipped, each tap reads where its mirror image would.

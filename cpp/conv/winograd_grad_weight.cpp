@@ -173,12 +173,12 @@ class WinogradGradWeight final : public ConvAlgorithm {
 
   void run(const ConvArrays& arrays, const void* packed, void* workspace) const override {
     const std::int64_t chunks = sizes_.chunks, blocks = sizes_.products * blocks_.count();
+    if (chunks == 0) return direct_->run(arrays, packed, workspace);
     // Where one task would keep an interrupt waiting, as many blocks as there are threads advance together.
-    const EvenSplit spans(
-        std::max<std::int64_t>(chunks, 1),
-        most_macs_per_lane * gemm_.lanes / sizes_.chunk_macs(blocks_.in_units(), blocks_.out_units()));
+    const EvenSplit spans(chunks, most_macs_per_lane * gemm_.lanes /
+                                      sizes_.chunk_macs(blocks_.in_units(), blocks_.out_units()));
     const std::int64_t wave = spans.parts == 1 ? blocks : threads_;
-    std::atomic<bool> finite{chunks > 0};
+    std::atomic<bool> finite{true};
     for (std::int64_t first = 0; first < blocks; first += wave)
       for (std::int64_t span = 0; span < spans.parts; ++span)
         parallel_for(std::min(wave, blocks - first), threads_, [&](std::int64_t task, int thread) {
@@ -186,7 +186,7 @@ class WinogradGradWeight final : public ConvAlgorithm {
           const Block block(*this, arrays, first + task,
                             static_cast<char*>(workspace) + thread_bytes() * static_cast<std::size_t>(slot));
           for (std::int64_t part = 0; part < block.parts.parts; ++part) {
-            for (std::int64_t chunk = spans.begin(span); chunk < std::min(spans.end(span), chunks); ++chunk)
+            for (std::int64_t chunk = spans.begin(span); chunk < spans.end(span); ++chunk)
               add_chunk(block, part, chunk);
             if (span == spans.parts - 1 && !store(block, part)) finite = false;
           }
