@@ -335,7 +335,9 @@ double cycles_of(const ConvShape& s) {
   const std::int64_t slices = s.batch * s.output[0], vectors = s.output[1] * ceil_div(s.output[2], wide<T>);
   const auto blocks = static_cast<double>(ceil_div(slices * vectors, block_vectors));
   const bool paired = s.stride[2] == 2 && s.dilation[2] == 1;
-  const double step = s.stride[2] == 1 ? 4.5 * depth_taps + 0.6 * taps
+  // Rows of taps share what they load.
+  const double per_tap = s.kernel[1] > 1 ? 0.6 : 2.1;
+  const double step = s.stride[2] == 1 ? 4.5 * depth_taps + per_tap * taps
                       : paired         ? 12 * depth_taps + 1.4 * taps
                                        : 32 * depth_taps + 7 * taps;
   return pairs * (80 + 22 * taps + blocks * (40 + 2.4 * taps) + static_cast<double>(slices * vectors) * step);
@@ -350,22 +352,12 @@ const char* depthwise_grad_weight_why_not(const ConvProblem& problem) {
 
 const char* depthwise_grad_weight_why_slower(const ConvProblem& problem) {
   const ConvShape& s = problem.shape;
-  if (s.in_channels_per_group() == 1 && s.groups == 1 && s.output[0] * s.output[1] > 1) {
-    // Measured with AVX-512.
-    constexpr std::int64_t many_outputs = 32, many_taps = 25;
-    if (s.stride[2] > 1 && s.out_channels_per_group() >= many_outputs)
-      return "so many outputs of one channel share strided patches in a matrix product";
-    // On any level as with AVX-512: its sums round otherwise, and strict precision promises the same bits on all that
-    // have fused multiply-adds.
-    const std::int64_t lanes = 64 / static_cast<std::int64_t>(size_of(problem.dtype));
-    if (s.taps() >= many_taps && 10 * s.out_channels >= 9 * ceil_div(s.out_channels, lanes) * lanes)
-      return "the outputs of one channel fill vectors";
-    return nullptr;
-  }
   double others = im2col_gemm_grad_weight_cycles(problem);
   if (direct_channels_grad_weight_why_not(problem) == nullptr)
     others = std::min(others, direct_channels_grad_weight_cycles(problem));
-  others *= 0.85;  // those models are that much slower than what they describe, where outputs are few
+  // Those models are that much slower than what they describe where outputs are few.
+  constexpr std::int64_t few_outputs = 32;
+  if (s.out_channels_per_group() < few_outputs) others *= 0.85;
   if (problem.precision != Precision::strict) others = std::min(others, winograd_grad_weight_cycles(problem));
   const double own = problem.dtype == DType::float32 ? cycles_of<float>(s) : cycles_of<double>(s);
   return own > others ? "output channels share what is read in a matrix product" : nullptr;

@@ -200,10 +200,13 @@ double cycles_of(const ConvProblem& problem) {
   const auto points = static_cast<double>(s.batch * s.output_plane());
   const double pieces =
       1 + static_cast<double>(lanes - 1) / static_cast<double>(std::max<std::int64_t>(s.output[2], 1));
-  const double packing = points / static_cast<double>(lanes) * rows * pieces * (s.stride[2] > 1 ? 11 : 2.5);
+  // Pieces of the vectors are found for every tap, then packed in every channel.
+  const double vectors = points / static_cast<double>(lanes);
+  const double finding = vectors * static_cast<double>(s.taps()) * pieces * 14;
+  const double packing = vectors * rows * pieces * (s.stride[2] > 1 ? 11 : 2.5);
   const double transposing = points * channels * 5 * std::ceil(rows / static_cast<double>(block_rows));
   const double products = points * rows * channels / 2 * (channels > 2 ? 1.2 : channels > 1 ? 1.35 : 1.8);
-  return static_cast<double>(s.groups) * (packing + transposing + products) +
+  return static_cast<double>(s.groups) * (finding + packing + transposing + products + 1500) +
          static_cast<double>(s.weight_size()) * 4;
 }
 
