@@ -252,7 +252,7 @@ class DirectStrip final : public ConvAlgorithm {
   }
 
   // Tiles read whole vectors, and whole tall tiles: what their points in vain meet must be ordinary numbers. Products
-  // with denormals, as which left-overs of memory may read, take up to a hundred times as long.
+  // with denormals, as which left-overs of memory may read, take many times as long.
   void fill_strip(const Block& block, const T* source) const {
     const StripLayout& l = layout_;
     const std::int64_t tall = tall_ == nullptr ? 1 : kernels_.tall_rows, behind = 2 * kernels_.lanes;

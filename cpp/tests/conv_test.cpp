@@ -37,7 +37,7 @@ std::string describe(const ConvShape& s) {
   return text;
 }
 
-// What the processor notes when a product or a sum meets a denormal number, which can take a hundred times as long.
+// What the processor notes when a product or a sum meets a denormal number, which takes many times as long.
 void forget_denormals() {
 #ifdef __SSE2__
   _mm_setcsr(_mm_getcsr() & ~std::uint32_t{_MM_EXCEPT_DENORM});
