@@ -138,6 +138,7 @@ class Correlation {
       filled = std::max(filled, row - top);
       for (; filled < row - top + rows + kernel_.rows - 1; ++filled)
         fill(first + filled, begin, end - begin, input, memory + filled * pitch_);
+      clear_rows(memory + filled * pitch_, tile_height(rows) - rows, end - begin);
       run_rows({memory + (row - top) * pitch_, pitch_, true}, row, rows, begin, end, output, memory);
     };
     for (std::int64_t row = top; row < bottom; row += tile_rows) {
@@ -179,8 +180,11 @@ class Correlation {
     const auto* const weights = static_cast<const T*>(kernel_.weights);
     if (separable_) {
       const std::int64_t wide = columns + reach_;
-      add_products(source, rows, source.own ? round_up(wide, kernels_.lanes) : wide,
-                   {weights, kernel_.rows, 1}, down, pitch_);
+      const std::int64_t down_columns = source.own ? round_up(wide, kernels_.lanes) : wide;
+      add_products(source, rows, down_columns, {weights, kernel_.rows, 1}, down, pitch_);
+      for (std::int64_t i = 0; i < rows; ++i)
+        clear(down + i * pitch_ + down_columns, elements_seen(end - begin) - down_columns);
+      clear_rows(down + rows * pitch_, tile_height(rows) - rows, end - begin);
       add_products({down, pitch_, true}, rows, stored,
                    {static_cast<const T*>(kernel_.row_weights), 1, kernel_.columns}, result, result_pitch);
     } else {
@@ -196,7 +200,7 @@ class Correlation {
     const std::int64_t begin = left - kernel_.centre_column, end = begin + width + kernel_.columns - 1;
     if (row < 0 || row >= picture_.height) {
       if (border_.mode == PaddingMode::constant) {
-        std::fill_n(target, (end - begin) * channels, static_cast<T>(border_.value));
+        std::fill_n(target, elements_seen(width), static_cast<T>(border_.value));
         return;
       }
       row = repeated(border_.mode, row, picture_.height);
@@ -217,6 +221,23 @@ class Correlation {
     };
     outside(begin, std::min<std::int64_t>(end, 0), before_, -kernel_.centre_column);
     outside(std::max(begin, picture_.width), end, after_, picture_.width);
+    clear(target + (end - begin) * channels, elements_seen(width) - (end - begin) * channels);
+  }
+
+  // Whole tiles of whole vectors read more than their results need. Left-overs of memory may read as denormals there,
+  // whose products take many times as long.
+  static std::int64_t tile_height(std::int64_t rows) {
+    return rows > depthwise_tile_rows[1] ? tile_rows : depthwise_tile_rows[1];
+  }
+  std::int64_t elements_seen(std::int64_t width) const {
+    const std::int64_t columns = width * picture_.channels, lanes = kernels_.lanes;
+    return std::max(round_up(columns, lanes) + reach_, round_up(columns + reach_, lanes));
+  }
+  static void clear(T* elements, std::int64_t count) {
+    if (count > 0) std::fill_n(elements, count, T{0});
+  }
+  void clear_rows(T* rows, std::int64_t count, std::int64_t width) const {
+    for (std::int64_t i = 0; i < count; ++i) clear(rows + i * pitch_, elements_seen(width));
   }
 
   void load(const Pixel* source, std::int64_t count, T* target) const {
@@ -235,7 +256,7 @@ class Correlation {
   void add_products(const Rows& source, std::int64_t rows, std::int64_t columns, const Taps& taps, T* result,
                     std::ptrdiff_t result_pitch) const {
     const T zero{0};
-    const int height = rows > depthwise_tile_rows[1] ? 0 : 1;
+    const int height = tile_height(rows) == tile_rows ? 0 : 1;
     const std::int64_t channels = picture_.channels;
     const DepthwiseAxis column{
         columns + (taps.columns - 1) * channels, columns, 1, 0, taps.columns, channels, 1, 1};

@@ -1,7 +1,6 @@
 // Convolutions: every algorithm of every operation, on every level, against the reference, bit for bit.
 #include <algorithm>
 #include <cmath>
-#include <cstdint>
 #include <cstdio>
 #include <limits>
 #include <stdexcept>
@@ -16,6 +15,7 @@
 #include "check.h"
 #include "convnative/conv.h"
 #include "convnative/runtime.h"
+#include "denormals.h"
 #include "random.h"
 #include "tests.h"
 
@@ -35,25 +35,6 @@ std::string describe(const ConvShape& s) {
   text += "; mode " + std::to_string(static_cast<int>(s.padding_mode)) + " value " +
           std::to_string(s.padding_value);
   return text;
-}
-
-// What the processor notes when a product or a sum meets a denormal number, which takes many times as long.
-void forget_denormals() {
-#ifdef __SSE2__
-  _mm_setcsr(_mm_getcsr() & ~std::uint32_t{_MM_EXCEPT_DENORM});
-#endif
-}
-bool met_denormals() {
-#ifdef __SSE2__
-  return (_mm_getcsr() & _MM_EXCEPT_DENORM) != 0;
-#else
-  return false;
-#endif
-}
-
-// Left-overs of memory, which read as denormals in either type.
-void fill_with_denormals(const AlignedBuffer& buffer, std::size_t bytes) {
-  std::fill_n(static_cast<std::uint32_t*>(buffer.data()), bytes / sizeof(std::uint32_t), 0x1234u);
 }
 
 // Runs through the plan, with guards behind what it may write. What it finds in its memory must cost nothing.
@@ -77,8 +58,6 @@ std::vector<T> run(const ConvShape& shape, ConvOperation operation, const ConvOp
   arrays.bias = bias.data();
   arrays.grad_output = grad_output.data();
   arrays.result = result.data();
-  fill_with_denormals(packed, plan.packed_weight_bytes());
-  fill_with_denormals(workspace, plan.workspace_bytes());
   forget_denormals();
   plan.pack(weight.data(), packed.data());
   plan.run(arrays, packed.data(), workspace.data());
