@@ -12,8 +12,8 @@
 //
 // * Each output is one chain of fused multiply-adds in the order of (channel, tap), starting from `start`.
 // * A tile's kernel handles exactly `rows` output channels and `vectors` vectors of neighbouring points. It
-//   reads whole vectors of the strip: `lanes - 1` elements behind the last point must be readable and may
-//   hold anything.
+//   reads whole vectors of the strip: `lanes - 1` elements behind the last point must be readable and hold
+//   ordinary numbers; nothing comes of them.
 // * Outputs are touched where a run says so and nowhere else; they are never read.
 // * No alignment is required.
 #pragma once
@@ -48,7 +48,7 @@ struct StripTile {
 
 // A tile of one output channel: `rows` rows of `columns` outputs below one another, for kernels whose rows are
 // neighbours in the strip. The strip is read for tall_rows
-// whole rows of whole vectors, whatever `rows` and `columns`; what lies there may be anything.
+// whole rows of whole vectors, whatever `rows` and `columns`; what lies there are ordinary numbers.
 template <class T>
 struct StripTallTile {
   const T* source;              // the strip at the first point
