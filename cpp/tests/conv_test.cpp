@@ -7,10 +7,6 @@
 #include <string>
 #include <vector>
 
-#ifdef __SSE2__
-  #include <immintrin.h>
-#endif
-
 #include "base/aligned_buffer.h"
 #include "check.h"
 #include "convnative/conv.h"

@@ -5,10 +5,6 @@
 #include <cstdlib>
 #include <new>
 
-#ifdef __SSE2__
-  #include <immintrin.h>
-#endif
-
 void* operator new(std::size_t bytes, std::align_val_t alignment) {
   const auto line = static_cast<std::size_t>(alignment);
   const std::size_t size = (bytes + line - 1) / line * line;
@@ -27,11 +23,14 @@ void operator delete(void* memory, std::size_t, std::align_val_t) noexcept {
 namespace convnative::test {
 
 #ifdef __SSE2__
+// The control and status register of SSE and AVX: what was met since the bit was cleared.
+constexpr unsigned met = 2;
+
 void forget_denormals() {
-  _mm_setcsr(_mm_getcsr() & ~std::uint32_t{_MM_EXCEPT_DENORM});
+  __builtin_ia32_ldmxcsr(__builtin_ia32_stmxcsr() & ~met);
 }
 bool met_denormals() {
-  return (_mm_getcsr() & _MM_EXCEPT_DENORM) != 0;
+  return (__builtin_ia32_stmxcsr() & met) != 0;
 }
 #else
 void forget_denormals() {}
