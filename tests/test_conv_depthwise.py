@@ -136,9 +136,6 @@ def test_a_stride_beyond_all_sizes_is_exact(dtype, isa):
     check_exact((1, 1, 3, 3), (1, 1), 1, (1, 40, 1, 1), dtype)
 
 
-# -- floats -----------------------------------------------------------------------------------
-
-
 # Narrow planes: two channels share a vector, of an odd number the last has one of its own.
 NARROW = [
     ((batch, channels, 6, width), kernel, (stride, padding, dilation, channels, "zeros"))
@@ -179,6 +176,9 @@ def test_channels_that_share_a_vector_share_no_infinity(value, dtype, isa):
             with np.errstate(invalid="ignore"):
                 expected = exact("grad_weight", arrays, geometry)
             assert_exact(run("grad_weight", arrays, geometry), expected, dtype, (shape, kernel, which))
+
+
+# -- floats -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)

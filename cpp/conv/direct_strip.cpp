@@ -261,8 +261,8 @@ class DirectStrip final : public ConvAlgorithm {
         .fill({block.image, block.group, block.depth, block.row, rows, block.column, l.pitch, l.pitch,
                l.plane, 0, s_.in_channels_per_group()},
               source, block.strip);
-    const std::int64_t left =
-        l.plane - rows * l.pitch;  // of each phase's plane, which the next block may need
+    // What a block of fewer rows than others leaves of each plane.
+    const std::int64_t left = l.plane - rows * l.pitch;
     for (std::int64_t p = 0; left > 0 && p < l.phases(); ++p)
       std::fill_n(block.strip + p * l.plane + rows * l.pitch, std::min(left, behind), T{0});
     std::fill_n(block.strip + l.elements(), behind, T{0});

@@ -47,8 +47,8 @@ struct StripTile {
 };
 
 // A tile of one output channel: `rows` rows of `columns` outputs below one another, for kernels whose rows are
-// neighbours in the strip. The strip is read for tall_rows
-// whole rows of whole vectors, whatever `rows` and `columns`; what lies there are ordinary numbers.
+// neighbours in the strip. The strip is read for tall_rows whole rows of whole vectors, whatever `rows` and `columns`;
+// what lies there must be ordinary numbers.
 template <class T>
 struct StripTallTile {
   const T* source;              // the strip at the first point

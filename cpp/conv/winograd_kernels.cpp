@@ -3,6 +3,7 @@
 #include "conv/winograd_kernels.h"
 
 #include "conv/winograd_transforms.h"
+#include "simd/finite.h"
 #include "simd/transpose.h"
 #include "simd/vec.h"
 
@@ -139,15 +140,6 @@ void transform_weights(const WinogradWeights<T>& w) {
       for (int i = 0; i < inputs; ++i, u += w.frequency_stride) V::store(u, t[i]);
     }
   }
-}
-
-template <class T>
-bool all_zero(typename Vec<T>::Reg r) {
-  T lane[Vec<T>::lanes];
-  Vec<T>::store(lane, r);
-  T sum = 0;
-  for (const T x : lane) sum += x;
-  return sum == 0;
 }
 
 template <class T, class RowF, class F>

@@ -4,6 +4,7 @@
 #include <type_traits>
 
 #include "gemm/kernels.h"
+#include "simd/finite.h"
 #include "simd/strided.h"
 #include "simd/transpose.h"
 #include "simd/vec.h"
@@ -178,16 +179,6 @@ void transpose_runs(const MatrixRuns<T>& p) {
         }
       }
   }
-}
-
-// Whether sums of 0 * x are 0, not NaN.
-template <class T>
-bool all_zero(typename Vec<T>::Reg sums) {
-  T lane[Vec<T>::lanes];
-  Vec<T>::store(lane, sums);
-  T sum = 0;
-  for (const T x : lane) sum += x;
-  return sum == 0;
 }
 
 template <class T>
