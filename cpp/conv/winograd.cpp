@@ -17,8 +17,8 @@
 // tile alone: blocks and threads change no bit.
 //
 // Multiplications, of those of the direct algorithm: with stride 1 and 3 taps 36 of 144 (m = 4) or 16 of 36 (m = 2),
-// with 5 taps 64 of 400 or 36 of 100; with stride 2 and 3 taps 49 of 81 (m = 3), with 4 taps 64 of 144, with 5 taps
-// 121 of 400 (m = 4).
+// with 5 taps 64 of 400 or 36 of 100; with stride 2 and 3 taps 81 of 144 (m = 4) or 49 of 81 (m = 3), with 4
+// taps 100 of 256 or 64 of 144, with 5 taps 121 of 400 (m = 4).
 //
 // Where a product is not finite, an infinity has met a transform (which spreads it over the tile as NaN) or a
 // transform has overflowed: such tiles are computed again by the definition.
@@ -607,6 +607,11 @@ double cycles(const ConvProblem& problem, int outputs) {
                          packing + fetching);
 }
 
+// Why tiles of 2, 3 and 4 outputs do not serve a kernel.
+constexpr const char* other_taps[] = {
+    "for 3 x 3, 5 x 5 and 1 x 5 taps, with stride 2 of each parity, alone",
+    "for 2 x 2, 1 x 2 and 1 x 4 taps, with stride 2 of each parity, alone",
+    "for 2 x 2, 3 x 3, 5 x 5, 1 x 2, 1 x 3 and 1 x 5 taps, with stride 2 of each parity, alone"};
 constexpr const char* rougher_sums = "for 3 x 3 kernels alone: with 5 x 5 its rounding would show";
 constexpr const char* slower =
     "transforming input, weights and output would take longer than the products that it saves";
@@ -660,12 +665,11 @@ const char* winograd_obstacle(const ConvProblem& problem, int outputs) {
   if (s.stride[2] == 2 && s.dilation[2] != 1) return "for stride 1 or dilation 1 alone";
   const WinogradKernels<float>* const kernels = winograd_row(problem, outputs);
   if (kernels == nullptr || s.kernel[1] * s.kernel[2] > most_kernel_taps)
-    return outputs == 3 ? "for 2 x 2, 1 x 2 and 1 x 4 taps, with stride 2 of each parity, alone"
-                        : "for 3 x 3, 5 x 5, 1 x 3 and 1 x 5 taps, with stride 2 of each parity, alone";
+    return other_taps[outputs - 2];
   if (s.dilation[2] > most_dilation || kernels->run_units(s.dilation[2], s.dilation[2]) == 0)
     return "for smaller dilations alone";
   if (grad_weight && kernels->transform_sums == nullptr)
-    return outputs == 3 ? "for 3 taps or more alone" : rougher_sums;
+    return outputs == 3 || s.kernel[2] == 2 ? "for 3 taps or more alone" : rougher_sums;
   if (grad_weight) return nullptr;
   if (s.kernel[0] > most_channels) return "for few taps in depth alone";
   const WinogradGeometry g(problem);
@@ -692,9 +696,10 @@ template <int Outputs>
 const char* winograd_why_slower(const ConvProblem& problem) {
   const double own = cycles(problem, Outputs);
   if (own > winograd_direct_cycles(problem)) return slower;
-  return Outputs > 2 && winograd_row(problem, 2) != nullptr && own > cycles(problem, 2)
-             ? "smaller tiles waste less at the edges of so small a plane"
-             : nullptr;
+  for (int outputs = 2; outputs < Outputs; ++outputs)
+    if (winograd_row(problem, outputs) != nullptr && own > cycles(problem, outputs))
+      return "smaller tiles waste less at the edges of so small a plane";
+  return nullptr;
 }
 
 template <int Outputs>

@@ -319,9 +319,7 @@ constexpr WinogradKernels<T> kernels(const char* name) {
   using RowF = WinogradTransform<T, RowOutputs, RowTaps>;
   using F = WinogradTransform<T, Outputs, Taps>;
   constexpr int lanes = Vec<T>::lanes;
-  constexpr bool grad_weight =
-      Taps > 2 && (RowTaps == 1 || F::pairs < 3);  // more points would round too much
-  return {
+  WinogradKernels<T> row{
       name,
       Isa::CONVNATIVE_ISA,
       lanes,
@@ -338,9 +336,15 @@ constexpr WinogradKernels<T> kernels(const char* name) {
       transform_lines<T, OfInput<RowF>, OfInput<F>>,
       transform_weights<T, RowF, F>,
       transform_output<T, RowF, F>,
-      grad_weight ? transform_lines<T, OfGradOutput<RowF>, OfGradOutput<F>> : nullptr,
-      grad_weight ? transform_sums<T, RowF, F> : nullptr,
+      nullptr,
+      nullptr,
       direct_tile<T, RowF, F>};
+  // With more points on two axes the gradient in the weights would round too much.
+  if constexpr (Taps > 2 && (RowTaps == 1 || F::inputs < 8)) {
+    row.transform_grad_output = transform_lines<T, OfGradOutput<RowF>, OfGradOutput<F>>;
+    row.transform_sums = transform_sums<T, RowF, F>;
+  }
+  return row;
 }
 
 }  // namespace
@@ -351,11 +355,13 @@ const WinogradTable<float> winograd_table_f32 = {{
     kernels<float, 2, 3, 2, 3>("f32_winograd_2x2_3x3_" CONVNATIVE_ISA_NAME),
     kernels<float, 4, 5, 4, 5>("f32_winograd_4x4_5x5_" CONVNATIVE_ISA_NAME),
     kernels<float, 2, 5, 2, 5>("f32_winograd_2x2_5x5_" CONVNATIVE_ISA_NAME),
+    kernels<float, 4, 2, 4, 2>("f32_winograd_4x4_2x2_" CONVNATIVE_ISA_NAME),
     kernels<float, 3, 2, 3, 2>("f32_winograd_3x3_2x2_" CONVNATIVE_ISA_NAME),
     kernels<float, 1, 1, 4, 3>("f32_winograd_1x4_1x3_" CONVNATIVE_ISA_NAME),
     kernels<float, 1, 1, 4, 5>("f32_winograd_1x4_1x5_" CONVNATIVE_ISA_NAME),
     kernels<float, 1, 1, 2, 5>("f32_winograd_1x2_1x5_" CONVNATIVE_ISA_NAME),
     kernels<float, 1, 1, 3, 4>("f32_winograd_1x3_1x4_" CONVNATIVE_ISA_NAME),
+    kernels<float, 1, 1, 4, 2>("f32_winograd_1x4_1x2_" CONVNATIVE_ISA_NAME),
     kernels<float, 1, 1, 3, 2>("f32_winograd_1x3_1x2_" CONVNATIVE_ISA_NAME),
 }};
 

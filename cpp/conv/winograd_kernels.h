@@ -136,7 +136,7 @@ struct WinogradKernels {
 
 template <class T>
 struct WinogradTable {
-  static constexpr int size = 10;
+  static constexpr int size = 12;
   WinogradKernels<T> rows[size];
 };
 

@@ -6,9 +6,9 @@
 //   A^T: (1, p, p^2, ...)      G: (1, p, p^2, ...) / m'(p)    B^T: coefficients of m(x) / (x - p)
 //   inf: (0, ..., 0, 1)        inf: (0, ..., 0, 1)            inf: coefficients of m(x)
 //
-// The points are 0, infinity and pairs +-p, so that m(x) = x * product of (x^2 - p^2) and all sums fall into an
-// even and an odd half, of which a pair takes the sum and the difference. The product of the p^2 is 1: then
-// m'(0) is 1 or -1, and its sign is moved from G to B^T.
+// Where a is even, the points are 0, infinity and pairs +-p, so that m(x) = x * product of (x^2 - p^2) and all sums
+// fall into an even and an odd half, of which a pair takes the sum and the difference. The product of the p^2 is 1:
+// then m'(0) is 1 or -1, and its sign is moved from G to B^T. Where a is 5, they are 0, infinity, -1, 1/2 and 2.
 //
 // Points that are reciprocals of each other keep the numbers near 1: with 0, +-1/sqrt(2), +-sqrt(2) F(4 x 4,
 // 3 x 3) costs the operations of the usual 0, +-1, +-2 and has half its error. (For the theory of points see
@@ -153,6 +153,51 @@ struct WinogradTransform {
     double result = exponent % 2 == 0 ? 1 : Points::point[i];
     for (int j = 1; j < exponent; j += 2) result *= Points::square[i];
     return result;
+  }
+};
+
+// F(4, 2), with five points: m(x) = x (x + 1) (x^2 - (s + 1/s) x + 1) reads the same from both ends, so that the points s
+// and 1/s share their sums as pairs +-p do elsewhere. A pair +-1 with a third point costs one operation in ten less and
+// has twice the error.
+template <class T>
+struct WinogradTransform<T, 4, 2> {
+  using V = Vec<T>;
+  using Reg = typename V::Reg;
+  static constexpr int outputs = 4, taps = 2, inputs = 5;
+  static constexpr double s = 0.5, reciprocal = 1 / s, sum = s + reciprocal;  // points: 0, -1, s, 1/s, infinity
+
+  static CONVNATIVE_INLINE Reg fma(double factor, Reg x, Reg y) {
+    return V::fma(V::broadcast(static_cast<T>(factor)), x, y);
+  }
+
+  // B^T
+  static CONVNATIVE_INLINE void input(const Reg (&d)[inputs], Reg (&t)[inputs]) {
+    const Reg low = d[1] + d[2], high = d[2] + d[3];
+    t[0] = fma(1 - sum, low, d[0] + d[3]);
+    t[1] = fma(-2 - sum, d[2], low + high);
+    t[2] = fma(-reciprocal, low, high);
+    t[3] = fma(-s, low, high);
+    t[4] = fma(1 - sum, high, d[1] + d[4]);
+  }
+
+  // G
+  static CONVNATIVE_INLINE void weight(const Reg (&g)[taps], Reg (&u)[inputs]) {
+    const auto scaled = [](double derivative, Reg x) {
+      return V::broadcast(static_cast<T>(1 / derivative)) * x;
+    };
+    u[0] = g[0];
+    u[1] = scaled(-2 - sum, g[0] - g[1]);
+    u[2] = scaled(s * (s + 1) * (s - reciprocal), fma(s, g[1], g[0]));
+    u[3] = scaled(reciprocal * (reciprocal + 1) * (reciprocal - s), fma(reciprocal, g[1], g[0]));
+    u[4] = g[1];
+  }
+
+  // A^T
+  static CONVNATIVE_INLINE void output(const Reg (&m)[inputs], Reg (&y)[outputs]) {
+    y[0] = (m[0] + m[1]) + (m[2] + m[3]);
+    y[1] = fma(s, m[2], fma(reciprocal, m[3], V::zero() - m[1]));
+    y[2] = fma(s * s, m[2], fma(reciprocal * reciprocal, m[3], m[1]));
+    y[3] = fma(s * s * s, m[2], fma(reciprocal * reciprocal * reciprocal, m[3], m[4] - m[1]));
   }
 };
 
