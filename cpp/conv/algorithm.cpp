@@ -9,8 +9,8 @@ const char* never(const ConvProblem&) {
 }
 
 constexpr const char* winograd_4_reason =
-    "Winograd in tiles of 4 x 4: 36 multiplications of 144 with 3 x 3 taps, 81 with stride 2, 64 of 400 with 5 x "
-    "5; 1 x 4: 6 of 12, 8 of 20";
+    "Winograd in tiles of 4 x 4: 36 multiplications of 144 with 3 x 3 taps, 64 of 400 with 5 x 5, 25 of 64 "
+    "with 2 x 2, 81 of 144 with 3 x 3 and stride 2; 1 x 4: 6 of 12, 8 of 20, 5 of 8";
 constexpr const char* winograd_2_reason =
     "Winograd in tiles of 2 x 2: 16 multiplications of 36 with 3 x 3 taps, 36 of 100 with 5 x 5";
 constexpr const char* winograd_3_reason =

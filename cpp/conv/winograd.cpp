@@ -664,8 +664,7 @@ const char* winograd_obstacle(const ConvProblem& problem, int outputs) {
     return "for stride 1, forward and grad_input also 2, alone";
   if (s.stride[2] == 2 && s.dilation[2] != 1) return "for stride 1 or dilation 1 alone";
   const WinogradKernels<float>* const kernels = winograd_row(problem, outputs);
-  if (kernels == nullptr || s.kernel[1] * s.kernel[2] > most_kernel_taps)
-    return other_taps[outputs - 2];
+  if (kernels == nullptr || s.kernel[1] * s.kernel[2] > most_kernel_taps) return other_taps[outputs - 2];
   if (s.dilation[2] > most_dilation || kernels->run_units(s.dilation[2], s.dilation[2]) == 0)
     return "for smaller dilations alone";
   if (grad_weight && kernels->transform_sums == nullptr)

@@ -164,7 +164,8 @@ struct WinogradTransform<T, 4, 2> {
   using V = Vec<T>;
   using Reg = typename V::Reg;
   static constexpr int outputs = 4, taps = 2, inputs = 5;
-  static constexpr double s = 0.5, reciprocal = 1 / s, sum = s + reciprocal;  // points: 0, -1, s, 1/s, infinity
+  // The points are 0, -1, s, 1/s and infinity.
+  static constexpr double s = 0.5, reciprocal = 1 / s, sum = s + reciprocal;
 
   static CONVNATIVE_INLINE Reg fma(double factor, Reg x, Reg y) {
     return V::fma(V::broadcast(static_cast<T>(factor)), x, y);
