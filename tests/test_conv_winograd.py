@@ -268,6 +268,13 @@ def test_five_taps_stay_within_the_bounds_however_many_channels(isa):
         check_errors(forward, shape, "normal", "winograd_4")
 
 
+@pytest.mark.parametrize("operation", [forward, grad_input])
+def test_stride_2_stays_within_the_bounds_however_many_channels(operation, isa):
+    """Four phases of as many channels are one sum."""
+    for channels in (64, 300):
+        check_errors(operation, Shape(1, channels, channels, (48, 48), stride=2), "normal", "winograd_4")
+
+
 @pytest.mark.parametrize(
     ("shape", "operation", "algorithm"),
     [

@@ -60,8 +60,7 @@ constexpr std::int64_t most_channels = 4096;
 
 // F(4x4, 5x5) rounds most: its sums over the channels are added up from short chains, and where channels or
 // outputs are so few that its errors would not average out, it stays out. This keeps it within the error of
-// F(4x4, 3x3). F(4, 5) on one axis rounds less.
-constexpr std::int64_t most_chained_channels = 16;
+// F(4x4, 3x3). F(4, 5) on one axis rounds less. F(4x4, 2x2) needs chains of a length that costs one per cent.
 constexpr std::int64_t least_channels = 32, least_plane_results = 16384, least_line_channels = 4;
 // The largest of fewer results may be small by chance, beside the errors of its sum.
 constexpr std::int64_t least_results = 64;
@@ -81,6 +80,13 @@ std::int64_t round_up(std::int64_t value, std::int64_t multiple) {
 template <class T>
 bool rounds_most(const WinogradKernels<T>& kernels) {
   return kernels.row_outputs == 4 && kernels.row_taps == 5;
+}
+
+// Channels, of all terms, whose products are added one after the other before they are added to the others; 0: all.
+template <class T>
+std::int64_t most_chained_channels(const WinogradKernels<T>& kernels) {
+  if (rounds_most(kernels)) return 16;
+  return kernels.outputs == 4 && kernels.taps == 2 ? 128 : 0;
 }
 
 // Source and result of this size are taken to lie in memory, where it pays to ask for rows of the result beforehand;
@@ -462,8 +468,9 @@ class Winograd final : public ConvAlgorithm {
 
   // M (+)= the sums over [begin, end).
   void sum(const Rows& rows, std::int64_t begin, std::int64_t end, bool add) const {
-    const bool split = rounds_most(kernels_);
-    const std::int64_t most_depth = split ? most_chained_channels : gemm_blocking<T>().kc;
+    const std::int64_t most_chain = most_chained_channels(kernels_);
+    const bool split = most_chain > 0;
+    const std::int64_t most_depth = split ? most_chain : gemm_blocking<T>().kc;
     const std::int64_t depth = ceil_div(end - begin, ceil_div(end - begin, most_depth));
     const GemmKernel<T>& kernel =
         gemm_.kernel(static_cast<int>(rows.count), static_cast<int>(rows.width / gemm_.lanes));
