@@ -56,10 +56,12 @@ struct StripLayout {
   std::int64_t row_parts, column_parts;    // blocks
   std::int64_t block_rows, block_columns;  // of the largest block
   std::int64_t pitch, plane;               // of one phase
+  // Of a row of outputs, where vectors begin and end with rows; 0: points are neighbours across rows.
+  std::int64_t row_vectors = 0;
 
   // `tall`: of how many rows of outputs a tile consists; strips are made of whole tiles. `waiting`: output channels
   // whose sums wait beside the strip.
-  StripLayout(const ConvShape& shape, std::int64_t element_bytes, int threads, std::int64_t tall,
+  StripLayout(const ConvShape& shape, std::int64_t element_bytes, int lanes, int threads, std::int64_t tall,
               std::int64_t waiting)
       : rows(shape, 1), columns(shape, 2), slices(shape.in_channels_per_group() * shape.kernel[0]) {
     // Bytes of a strip and the sums: unit * (rows + rows.ahead) * pitch, roughly.
@@ -76,6 +78,12 @@ struct StripLayout {
     column_parts = ceil_div(columns.output, std::max<std::int64_t>(width, 1));
     block_columns = ceil_div(columns.output, column_parts);
     pitch = block_columns + columns.ahead;
+    // Where that takes fewer vectors: they store whole lines of the output, and those of the strip lie on lines too.
+    const std::int64_t vectors = ceil_div(block_columns, std::int64_t{lanes});
+    if (tall == 1 && waiting == 0 && vectors > 1 && vectors * lanes < pitch) {
+      row_vectors = vectors;
+      pitch = ceil_div(pitch, std::int64_t{lanes}) * lanes;
+    }
     const std::int64_t most =
         std::max(std::min(fitting_rows(most_strip_bytes), most_share * rows.ahead), fitting_rows(usual));
     row_parts = ceil_div(rows.output, std::max<std::int64_t>(most / tall * tall, tall));
@@ -135,7 +143,7 @@ class DirectStrip final : public ConvAlgorithm {
         threads_(problem.threads),
         tall_(tall_tiles(problem, kernels_)),
         waiting_channels_(waiting_channels(problem)),
-        layout_(s_, sizeof(T), threads_by_blocks(), tall_ == nullptr ? 1 : kernels_.tall_rows,
+        layout_(s_, sizeof(T), kernels_.lanes, threads_by_blocks(), tall_ == nullptr ? 1 : kernels_.tall_rows,
                 waiting_channels_),
         offsets_(tap_offsets()) {
     const std::int64_t channel_macs = layout_.block_rows * layout_.block_columns * depth();
@@ -204,8 +212,8 @@ class DirectStrip final : public ConvAlgorithm {
     T* strip;
     StripRun* runs;
     std::int32_t* first_run;
-    std::int64_t vectors;
-    T *sums, *start;  // of output channels that are to interleave
+    std::int64_t vectors;  // of a row where they end with rows, else of all points
+    T *sums, *start;       // of output channels that are to interleave
   };
 
   std::string text(const char* family, std::int64_t rows, int vectors) const {
@@ -307,6 +315,18 @@ class DirectStrip final : public ConvAlgorithm {
       return;
     }
     const std::int64_t width = s_.output[2], lanes = kernels_.lanes;
+    if (layout_.row_vectors > 0) {
+      block.vectors = layout_.row_vectors;
+      std::int32_t run = 0;
+      for (std::int64_t y = 0; y < block.rows; ++y)
+        for (std::int64_t x = 0; x < block.vectors * lanes; x += lanes, ++run) {
+          const std::int64_t count = std::clamp<std::int64_t>(block.columns - x, 0, lanes);
+          block.first_run[run] = run;
+          block.runs[run] = {y * width + x, static_cast<std::uint32_t>((std::uint64_t{1} << count) - 1)};
+        }
+      block.first_run[run] = run;
+      return;
+    }
     // Without columns in between, all rows are one.
     const bool seamless = layout_.pitch == width;
     const std::int64_t rows = seamless ? 1 : block.rows;
@@ -369,12 +389,14 @@ class DirectStrip final : public ConvAlgorithm {
                  std::int64_t output_row) const {
     const StripTileRow<T>& tiles = kernels_.tiles(rows);
     const EvenSplit point_tiles(block.vectors, tiles.max_vectors);
-    for (std::int64_t j = 0; j < point_tiles.parts; ++j) {
-      const std::int64_t v = point_tiles.begin(j);
-      tiles.run[point_tiles.end(j) - v - 1]({block.strip + v * kernels_.lanes, offsets_.data(), depth(),
-                                             weight, depth(), start, output, output_row, block.runs,
-                                             block.first_run + v});
-    }
+    const std::int64_t lines = layout_.row_vectors > 0 ? block.rows : 1;
+    for (std::int64_t y = 0; y < lines; ++y)
+      for (std::int64_t j = 0; j < point_tiles.parts; ++j) {
+        const std::int64_t v = point_tiles.begin(j);
+        tiles.run[point_tiles.end(j) - v - 1](
+            {block.strip + y * layout_.pitch + v * kernels_.lanes, offsets_.data(), depth(), weight, depth(),
+             start, output, output_row, block.runs, block.first_run + y * block.vectors + v});
+      }
   }
 
   // Output channels [begin, end) of a group, some lines at a time.
@@ -437,18 +459,20 @@ double strip_cycles(const ConvProblem& problem) {
   const ConvShape s = forward_shape(problem);
   const StripKernels<T>& kernels = strip_kernels<T>(problem.isa);
   const bool tall = tall_tiles(problem, kernels) != nullptr;
-  const StripLayout l(s, sizeof(T), 1, tall ? kernels.tall_rows : 1, waiting_channels(problem));
+  const StripLayout l(s, sizeof(T), kernels.lanes, 1, tall ? kernels.tall_rows : 1,
+                      waiting_channels(problem));
   const auto outputs = static_cast<double>(s.out_channels_per_group());
   const auto depth = static_cast<double>(s.in_channels_per_group() * s.taps());
 
   // A vector that is loaded for one output channel's product or for two waits for the loads.
   const double per_product = tall || outputs > 2 ? 0.5 : outputs > 1 ? 0.6 : 1;
-  const std::int64_t vectors = tall ? l.block_rows * ceil_div(l.block_columns, kernels.lanes)
-                                    : ceil_div((l.block_rows - 1) * l.pitch + l.block_columns, kernels.lanes);
+  const std::int64_t vectors = tall || l.row_vectors > 0
+                                   ? l.block_rows * ceil_div(l.block_columns, kernels.lanes)
+                                   : ceil_div((l.block_rows - 1) * l.pitch + l.block_columns, kernels.lanes);
   // Sums that interleave are stored twice, then row by row of a line.
   const double lines = interleaves(problem) ? outputs / static_cast<double>(problem.shape.stride[2]) : 0;
   const bool shuffled = std::has_single_bit(static_cast<std::uint64_t>(problem.shape.stride[2]));
-  const double storing = !interleaves(problem) ? 7 : shuffled ? 14 : 30;
+  const double storing = interleaves(problem) ? (shuffled ? 14 : 30) : l.row_vectors > 0 ? 6 : 7;
   const double products = static_cast<double>(vectors) * outputs * (depth * per_product + storing) +
                           lines * static_cast<double>(l.block_rows) * 50;
   const double per_copy = l.columns.stride == 1 ? 7 : 10;
