@@ -15,9 +15,21 @@
 namespace convnative {
 namespace {
 
-// Packing one vector takes about as long as the multiply-adds of this many rows with it (2 to 3 cycles
-// against half a cycle a row).
-constexpr std::int64_t pack_cost_rows = 6;
+// Packing one vector takes about as long as the multiply-adds of this many rows with it: half a cycle a row against 2.5
+// cycles for each of its pieces, 20 where elements lie a stride apart.
+double pack_cost_rows(const Im2colLattice& lattice, int lanes) {
+  const Im2colLattice::Axis& columns = lattice.axes[2];
+  const double pieces =
+      1 + static_cast<double>(lanes - 1) / static_cast<double>(std::max<std::int64_t>(columns.grid, 1));
+  return pieces * (columns.step > 1 ? 40 : 5);
+}
+
+// Rows of A that stay in L2 while panels pass: as many as MC of the deepest.
+template <class T>
+std::int64_t resident_rows(std::int64_t depth) {
+  const GemmBlocking blocking = gemm_blocking<T>();
+  return blocking.mc * blocking.kc / std::clamp<std::int64_t>(depth, 1, blocking.kc);
+}
 
 // Points [first, first + length) of a panel whose places in the result are `step` apart.
 struct PointRun {
@@ -140,13 +152,14 @@ Tasks choose_tasks(const Im2colGemm& gemm, const GemmKernels<T>& kernels, int th
   const std::int64_t columns = kernels.max_vectors * kernels.lanes;
   const std::int64_t row_macs = gemm.depth() * columns, most_macs = most_macs_per_lane * kernels.lanes;
   const std::int64_t most_rows =
-      std::clamp<std::int64_t>(most_macs / row_macs, kernels.max_rows, blocking.mc);
+      std::clamp<std::int64_t>(most_macs / row_macs, kernels.max_rows, resident_rows<T>(gemm.depth()));
   const std::int64_t most_panels = std::clamp<std::int64_t>(
       most_macs / (std::min(gemm.rows, most_rows) * row_macs), 1, blocking.nc / columns);
   const std::int64_t fewest_chunks = ceil_div(panels, most_panels);
   const std::int64_t fewest_parts = ceil_div(gemm.rows, most_rows);
   const std::int64_t most_parts = std::max(fewest_parts, ceil_div(gemm.rows, kernels.max_rows));
 
+  const double packing = pack_cost_rows(gemm.lattice, kernels.lanes);
   Tasks best{fewest_parts, fewest_chunks};
   double best_cost = std::numeric_limits<double>::infinity();
   for (std::int64_t row_parts = fewest_parts; row_parts <= most_parts; row_parts *= 2) {
@@ -156,7 +169,7 @@ Tasks choose_tasks(const Im2colGemm& gemm, const GemmKernels<T>& kernels, int th
       const std::int64_t rounds = ceil_div(gemm.groups * chunks * row_parts, threads);
       const auto chunk = static_cast<double>(ceil_div(panels, chunks));
       const double cost = (static_cast<double>(rounds) * (chunk + 0.15) + 0.5 * chunk) *
-                          static_cast<double>(rows + pack_cost_rows);
+                          (static_cast<double>(rows) + packing);
       if (cost < best_cost) {
         best_cost = cost;
         best = {row_parts, chunks};
@@ -219,7 +232,7 @@ double cycles_of(const ConvProblem& problem) {
   const double packing = forward && stride > 1 ? 11 : 2.5;
   // Tiles that span images or lie apart take a detour; results that no cache holds come slowly where each tile
   // touches all channels.
-  constexpr double cached = 8 << 20;
+  constexpr double near = 2 << 20, cached = 8 << 20;
   const double result_bytes = static_cast<double>(points) * rows * sizeof(T);
   const double spanning =
       s.batch > 1
@@ -227,6 +240,8 @@ double cycles_of(const ConvProblem& problem) {
                      1.0)
           : 0;
   const double storing = !forward && stride > 1 ? 32 : result_bytes > cached ? 30 : 4 + 8 * spanning;
+  // From L2 on a line arrives as fast as this, while products run.
+  const double arriving = result_bytes > near ? 15 : 0;
   const double blocks = std::max(std::ceil(depth / static_cast<double>(gemm_blocking<T>().kc)), 1.0);
   // A gradient's weights are brought into another order, one by one where a phase has some of the taps.
   const double weights =
@@ -235,8 +250,8 @@ double cycles_of(const ConvProblem& problem) {
   const double weight_bytes = static_cast<double>(s.weight_size()) * sizeof(T);
   const double fetching = std::max(weight_bytes - 256 * 1024, 0.0) / 10;
   return static_cast<double>(s.groups) * vectors *
-             (depth * (per_product * rows + packing * pieces) + 14 * static_cast<double>(s.taps()) * pieces +
-              blocks * storing * rows + 100) +
+             (rows * std::max(depth * per_product + blocks * storing, arriving) + depth * packing * pieces +
+              14 * static_cast<double>(s.taps()) * pieces + 100) +
          weights + fetching;
 }
 
