@@ -41,8 +41,11 @@ namespace {
 
 // What a block needs of the input stays in L2, beside the weights of a tile of output channels.
 constexpr std::int64_t most_strip_bytes = 512 << 10;
+constexpr std::int64_t most_source_bytes = 1 << 20;  // where it is not copied
 // Sums that wait for being stored: so many points, or a row.
 constexpr std::int64_t usual_points = 96;
+// A panel of the weights that is packed where it is used.
+constexpr double most_passing_bytes = 1 << 20;
 constexpr std::int64_t most_columns = 512;
 // Summed channels whose weights are transposed in one task.
 constexpr std::int64_t packed_channels_at_once = 32;
@@ -153,7 +156,8 @@ ChannelsBlocks<T>::ChannelsBlocks(const ConvShape& s, bool scattered, const Chan
   constexpr auto element_bytes = static_cast<std::int64_t>(sizeof(T));
   const std::int64_t depth = s.in_channels_per_group() * s.taps();
   const std::int64_t height = s.output[1], width = s.output[2];
-  constexpr auto most = static_cast<double>(most_strip_bytes / element_bytes);
+  const bool copies = !reads_in_place(s);
+  const auto most = static_cast<double>((copies ? most_strip_bytes : most_source_bytes) / element_bytes);
   const std::int64_t vectors = ceil_div(s.out_channels_per_group(), kernels.lanes);
   const std::int64_t channel_tiles = ceil_div(vectors, kernels.max_vectors);
   const std::int64_t max_vectors = ceil_div(vectors, channel_tiles);
@@ -174,7 +178,6 @@ ChannelsBlocks<T>::ChannelsBlocks(const ConvShape& s, bool scattered, const Chan
   });
 
   const std::int64_t others = s.batch * s.groups * s.output[0] * column_parts;
-  const bool copies = !reads_in_place(s);
   // Few points of many channels are stored at a time: results that L2 or no cache holds come slowly.
   const double result_bytes = static_cast<double>(s.batch * s.out_channels) *
                               static_cast<double>(s.output_plane()) * static_cast<double>(element_bytes);
@@ -211,6 +214,14 @@ ChannelsBlocks<T>::ChannelsBlocks(const ConvShape& s, bool scattered, const Chan
     }
 }
 
+// Whether each panel of the weights serves a single block: packed where it is used, it never leaves L2.
+template <class T>
+bool panels_pass(const ConvShape& s, const ChannelsBlocks<T>& blocks, const ChannelsKernels<T>& kernels) {
+  const auto panel = static_cast<double>(s.in_channels_per_group() * s.taps() * kernels.max_vectors *
+                                         kernels.lanes * std::int64_t{sizeof(T)});
+  return s.batch * s.output[0] * blocks.row_parts * blocks.column_parts == 1 && panel <= most_passing_bytes;
+}
+
 template <class T>
 class DirectChannels final : public ConvAlgorithm {
  public:
@@ -233,15 +244,21 @@ class DirectChannels final : public ConvAlgorithm {
       parts_.push_back(part);
     }
     if (!forward_) tap_places_ = places_of_taps();
+    passing_ =
+        forward_ && !problem.prepacked && panels_pass(parts_.front().s, parts_.front().blocks, kernels_);
+    if (passing_) thread_bytes_ += panel_bytes(parts_.front());
   }
 
   const char* name() const override { return "direct_channels"; }
   std::string kernel() const override { return channels_kernel_name(kernels_); }
-  std::size_t packed_weight_bytes() const override { return static_cast<std::size_t>(weights_) * sizeof(T); }
+  std::size_t packed_weight_bytes() const override {
+    return passing_ ? 0 : static_cast<std::size_t>(weights_) * sizeof(T);
+  }
   std::size_t workspace_bytes() const override { return thread_bytes_ * static_cast<std::size_t>(threads_); }
   bool fuses_epilogue() const override { return parts_.size() == 1; }
 
   void pack(const void* weight, void* packed) const override {
+    if (passing_) return;
     const std::int64_t panels = parts_.empty() ? 0 : parts_.front().panels.parts, inputs = packed_channels();
     const std::int64_t chunks = forward_ ? 1 : ceil_div(inputs, packed_channels_at_once);
     parallel_for(s_.groups * panels * chunks, threads_, [&](std::int64_t task, int) {
@@ -324,6 +341,10 @@ class DirectChannels final : public ConvAlgorithm {
     std::size_t thread_bytes() const { return strip_bytes() + round_up_to_line(sums_bytes()); }
   };
 
+  static std::size_t panel_bytes(const Part& part) {
+    return round_up_to_line(static_cast<std::size_t>(part.depth * part.max_vectors * part.lanes) * sizeof(T));
+  }
+
   // Channels per group that the products sum over.
   std::int64_t packed_channels() const {
     return forward_ ? s_.in_channels_per_group() : s_.out_channels_per_group();
@@ -340,11 +361,8 @@ class DirectChannels final : public ConvAlgorithm {
     const auto target = [&](const Part& part) {
       return packed + part.weights_first + group * part.group_weights + first * part.depth;
     };
+    if (forward_) return pack_forward_panel(any, group, panel, weight, target(any));
     weight += group * packed_channels() * outputs * taps;
-    if (forward_) {
-      gemm_.pack_matrix({weight + first * any.depth, 1, any.depth, any.depth, columns, vectors, target(any)});
-      return;
-    }
     weight += (first_channel * outputs + first) * taps;
     if (taps == 1) {
       gemm_.pack_matrix(
@@ -369,6 +387,15 @@ class DirectChannels final : public ConvAlgorithm {
         }
         gemm_.transpose_columns({weight + tap, taps, columns, count, targets.data()});
       }
+  }
+
+  void pack_forward_panel(const Part& part, std::int64_t group, std::int64_t panel, const T* weight,
+                          T* packed) const {
+    const std::int64_t outputs = part.s.out_channels_per_group(),
+                       first = part.panels.begin(panel) * part.lanes;
+    const std::int64_t vectors = part.panels.end(panel) - part.panels.begin(panel);
+    gemm_.pack_matrix({weight + (group * outputs + first) * part.depth, 1, part.depth, part.depth,
+                       std::min(outputs - first, vectors * part.lanes), static_cast<int>(vectors), packed});
   }
 
   // Where a tap of the kernel is summed: in one product, or in none that has points.
@@ -406,6 +433,7 @@ class DirectChannels final : public ConvAlgorithm {
     const T* source = static_cast<const T*>(forward_ ? arrays.input : arrays.grad_output);
     T* const strip = reinterpret_cast<T*>(memory);
     T* const sums = reinterpret_cast<T*>(memory + part.strip_bytes());
+    T* const passing = reinterpret_cast<T*>(memory + part.thread_bytes());
     if (part.in_place) {
       source += (image * s.groups + group) * s.in_channels_per_group() * part.channel_stride +
                 (depth * s.stride[0] - s.pad_before[0]) * part.plane +
@@ -429,6 +457,7 @@ class DirectChannels final : public ConvAlgorithm {
       const EvenSplit tiles(columns, tile_row.max_points);
       const std::int64_t channel = group * outputs + first;
       const std::int64_t channels = std::min(outputs - first, vectors * lanes);
+      if (passing_) pack_forward_panel(part, group, panel, static_cast<const T*>(arrays.weight), passing);
       alignas(cache_line_bytes) std::array<T, 48> start{};
       if (arrays.bias != nullptr)
         std::copy_n(static_cast<const T*>(arrays.bias) + channel, channels, start.data());
@@ -437,7 +466,7 @@ class DirectChannels final : public ConvAlgorithm {
                            part.depth,
                            part.column_step,
                            0,
-                           packed + group * part.group_weights + first * part.depth,
+                           passing_ ? passing : packed + group * part.group_weights + first * part.depth,
                            start.data(),
                            sums};
       T* const result = static_cast<T*>(arrays.result) +
@@ -495,6 +524,7 @@ class DirectChannels final : public ConvAlgorithm {
   std::size_t thread_bytes_ = 0;
   std::vector<Part> parts_;
   std::vector<TapPlace> tap_places_;  // of the gradient in the input
+  bool passing_ = false;              // panels of the weights are packed where they are used
 };
 
 // Cycles of one core, roughly; for problems to which it applies.
@@ -507,14 +537,19 @@ double channels_cycles(const ConvProblem& problem) {
        forward ? std::vector{forward_product(problem.shape)} : grad_input_products(problem.shape)) {
     const ConvShape s = flattened(product);
     const std::int64_t vectors = ceil_div(s.out_channels_per_group(), kernels.lanes);
-    cycles += ChannelsBlocks<T>(s, product.step[2] > 1, kernels, 1).cycles;
+    const ChannelsBlocks<T> blocks(s, product.step[2] > 1, kernels, 1);
+    cycles += blocks.cycles;
     if (problem.prepacked) continue;
     const auto weights = static_cast<double>(s.groups * vectors * s.in_channels_per_group() * s.taps());
     // Packed weights that do not stay in L2 come back from L3. Allocators return memory beyond 32 MiB to the system,
     // which hands it out again page by page, cleared.
     const double bytes = weights * static_cast<double>(kernels.lanes) * sizeof(T);
     const bool near = bytes <= 1 << 20, kept = bytes <= 32 << 20;
-    cycles += weights * (!kept ? 30 : !forward ? 20 : near ? 10 : 16);
+    cycles += weights * (forward && panels_pass(s, blocks, kernels) ? 8
+                         : !kept                                    ? 30
+                         : !forward                                 ? 20
+                         : near                                     ? 10
+                                                                    : 16);
   }
   return cycles;
 }
