@@ -544,12 +544,8 @@ double channels_cycles(const ConvProblem& problem) {
     // Packed weights that do not stay in L2 come back from L3. Allocators return memory beyond 32 MiB to the system,
     // which hands it out again page by page, cleared.
     const double bytes = weights * static_cast<double>(kernels.lanes) * sizeof(T);
-    const bool near = bytes <= 1 << 20, kept = bytes <= 32 << 20;
-    cycles += weights * (forward && panels_pass(s, blocks, kernels) ? 8
-                         : !kept                                    ? 30
-                         : !forward                                 ? 20
-                         : near                                     ? 10
-                                                                    : 16);
+    const bool near = bytes <= 1 << 20 || (forward && panels_pass(s, blocks, kernels));
+    cycles += weights * (forward && near ? 10 : bytes > 32 << 20 ? 30 : forward ? 16 : 20);
   }
   return cycles;
 }

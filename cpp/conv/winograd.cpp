@@ -605,7 +605,7 @@ double cycles(const ConvProblem& problem, int outputs) {
   const bool near = bytes <= static_cast<double>(nominal_l2_bytes);
   const bool passing = !problem.prepacked && !near && g.result_phases() == 1 && blocks == 1 &&
                        passing_bytes(g, kernels, gemm, units.tiles(), 2) <= most_passing_bytes;
-  const double packing = problem.prepacked ? 0 : weights * (near ? 7 : passing ? 11 : kept ? 14 : 100);
+  const double packing = problem.prepacked ? 0 : weights * (near ? 7 : passing ? 12 : kept ? 14 : 100);
   // The first block finds what is large of U far away.
   const double fetching = passing ? 0 : std::max(bytes - 8 * double{nominal_l2_bytes}, 0.0) / 10;
   constexpr double starting = 6000;
