@@ -244,8 +244,8 @@ class DirectChannels final : public ConvAlgorithm {
       parts_.push_back(part);
     }
     if (!forward_) tap_places_ = places_of_taps();
-    passing_ =
-        forward_ && !problem.prepacked && panels_pass(parts_.front().s, parts_.front().blocks, kernels_);
+    passing_ = !problem.prepacked && parts_.size() == 1 &&
+               panels_pass(parts_.front().s, parts_.front().blocks, kernels_);
     if (passing_) thread_bytes_ += panel_bytes(parts_.front());
   }
 
@@ -350,7 +350,7 @@ class DirectChannels final : public ConvAlgorithm {
     return forward_ ? s_.in_channels_per_group() : s_.out_channels_per_group();
   }
 
-  // A panel of every product, `channels` of its summed channels from the first on.
+  // A panel of every product, `channels` of its summed channels from the first on; where panels pass, of the only one.
   void pack_panel(std::int64_t group, std::int64_t panel, std::int64_t first_channel, std::int64_t channels,
                   const T* weight, T* packed) const {
     const Part& any = parts_.front();  // their panels are alike
@@ -359,10 +359,14 @@ class DirectChannels final : public ConvAlgorithm {
     const auto vectors = static_cast<int>(any.panels.end(panel) - any.panels.begin(panel));
     const std::int64_t width = vectors * lanes, columns = std::min(outputs - first, width);
     const auto target = [&](const Part& part) {
-      return packed + part.weights_first + group * part.group_weights + first * part.depth;
+      return passing_ ? packed
+                      : packed + part.weights_first + group * part.group_weights + first * part.depth;
     };
-    if (forward_) return pack_forward_panel(any, group, panel, weight, target(any));
     weight += group * packed_channels() * outputs * taps;
+    if (forward_) {
+      gemm_.pack_matrix({weight + first * any.depth, 1, any.depth, any.depth, columns, vectors, target(any)});
+      return;
+    }
     weight += (first_channel * outputs + first) * taps;
     if (taps == 1) {
       gemm_.pack_matrix(
@@ -387,15 +391,6 @@ class DirectChannels final : public ConvAlgorithm {
         }
         gemm_.transpose_columns({weight + tap, taps, columns, count, targets.data()});
       }
-  }
-
-  void pack_forward_panel(const Part& part, std::int64_t group, std::int64_t panel, const T* weight,
-                          T* packed) const {
-    const std::int64_t outputs = part.s.out_channels_per_group(),
-                       first = part.panels.begin(panel) * part.lanes;
-    const std::int64_t vectors = part.panels.end(panel) - part.panels.begin(panel);
-    gemm_.pack_matrix({weight + (group * outputs + first) * part.depth, 1, part.depth, part.depth,
-                       std::min(outputs - first, vectors * part.lanes), static_cast<int>(vectors), packed});
   }
 
   // Where a tap of the kernel is summed: in one product, or in none that has points.
@@ -457,7 +452,8 @@ class DirectChannels final : public ConvAlgorithm {
       const EvenSplit tiles(columns, tile_row.max_points);
       const std::int64_t channel = group * outputs + first;
       const std::int64_t channels = std::min(outputs - first, vectors * lanes);
-      if (passing_) pack_forward_panel(part, group, panel, static_cast<const T*>(arrays.weight), passing);
+      if (passing_)
+        pack_panel(group, panel, 0, packed_channels(), static_cast<const T*>(arrays.weight), passing);
       alignas(cache_line_bytes) std::array<T, 48> start{};
       if (arrays.bias != nullptr)
         std::copy_n(static_cast<const T*>(arrays.bias) + channel, channels, start.data());
@@ -532,9 +528,10 @@ template <class T>
 double channels_cycles(const ConvProblem& problem) {
   const ChannelsKernels<T>& kernels = channels_kernels<T>(problem.isa);
   const bool forward = problem.operation == ConvOperation::forward;
+  const std::vector<ChannelsProduct> products =
+      forward ? std::vector{forward_product(problem.shape)} : grad_input_products(problem.shape);
   double cycles = 0;
-  for (const ChannelsProduct& product :
-       forward ? std::vector{forward_product(problem.shape)} : grad_input_products(problem.shape)) {
+  for (const ChannelsProduct& product : products) {
     const ConvShape s = flattened(product);
     const std::int64_t vectors = ceil_div(s.out_channels_per_group(), kernels.lanes);
     const ChannelsBlocks<T> blocks(s, product.step[2] > 1, kernels, 1);
@@ -544,8 +541,10 @@ double channels_cycles(const ConvProblem& problem) {
     // Packed weights that do not stay in L2 come back from L3. Allocators return memory beyond 32 MiB to the system,
     // which hands it out again page by page, cleared.
     const double bytes = weights * static_cast<double>(kernels.lanes) * sizeof(T);
-    const bool near = bytes <= 1 << 20 || (forward && panels_pass(s, blocks, kernels));
-    cycles += weights * (forward && near ? 10 : bytes > 32 << 20 ? 30 : forward ? 16 : 20);
+    const bool pass = products.size() == 1 && panels_pass(s, blocks, kernels);
+    const bool near = pass || (forward && bytes <= 1 << 20), kept = bytes <= 32 << 20;
+    const double packing = forward ? 10 : 15;
+    cycles += weights * (near ? packing : kept ? packing + 6 : 30);
   }
   return cycles;
 }
