@@ -9,6 +9,8 @@
 //         for each tile of points of a row or two: kernel             sums: L1
 //         bring the sums into the output, epilogue
 //
+// Where a single block meets all weights, and they are not packed beforehand, a tile's are packed where they are used.
+//
 // Forward is one such product. The gradient in the input is one for each phase of the stride
 // (conv/input_phases.h): a convolution of grad_output with the taps of that phase, in reverse, whose results lie
 // `stride` apart.

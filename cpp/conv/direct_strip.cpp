@@ -7,6 +7,8 @@
 //       for each tile of neighbouring points: kernel                    weights: read where they lie, L1
 //       epilogue
 //
+// Points of neighbouring rows share vectors, unless rows of whole vectors take fewer: those store whole lines.
+//
 // Compared with im2col, every element of the input is copied once (conv/strip.h), not once per tap, and a tile may
 // have as few rows as there are output channels.
 //
