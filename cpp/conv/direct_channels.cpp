@@ -132,6 +132,16 @@ ConvShape flattened(const ChannelsProduct& product) {
   return s;
 }
 
+// Tiles of output channels, the same in all products: the fewest, or, where threads share those of few images, as many
+// for each thread.
+template <class T>
+EvenSplit channel_tiles(const ConvShape& s, const ChannelsKernels<T>& kernels, std::int64_t threads) {
+  EvenSplit tiles(ceil_div(s.out_channels_per_group(), kernels.lanes), kernels.max_vectors);
+  const std::int64_t even = ceil_div(tiles.parts, threads) * threads;
+  if (tiles.parts > threads && even <= tiles.total && s.batch * s.groups < threads) tiles.parts = even;
+  return tiles;
+}
+
 // How the outputs of a product are cut into blocks.
 template <class T>
 struct ChannelsBlocks {
@@ -160,9 +170,8 @@ ChannelsBlocks<T>::ChannelsBlocks(const ConvShape& s, bool scattered, const Chan
   const std::int64_t height = s.output[1], width = s.output[2];
   const bool copies = !reads_in_place(s);
   const auto most = static_cast<double>((copies ? most_strip_bytes : most_source_bytes) / element_bytes);
-  const std::int64_t vectors = ceil_div(s.out_channels_per_group(), kernels.lanes);
-  const std::int64_t channel_tiles = ceil_div(vectors, kernels.max_vectors);
-  const std::int64_t max_vectors = ceil_div(vectors, channel_tiles);
+  const EvenSplit all_tiles = channel_tiles(s, kernels, threads);
+  const std::int64_t max_vectors = ceil_div(all_tiles.total, all_tiles.parts);
   const std::int64_t max_points = kernels.tiles(max_vectors).max_points;
   const std::int64_t task_columns =
       std::clamp(most_macs_per_lane / (depth * max_vectors), max_points, most_columns);
@@ -189,14 +198,14 @@ ChannelsBlocks<T>::ChannelsBlocks(const ConvShape& s, bool scattered, const Chan
   const double row_step =
       static_cast<double>(points.parts) *
       channels_step_cycles(static_cast<double>(columns) / static_cast<double>(points.parts),
-                           static_cast<double>(vectors) / static_cast<double>(channel_tiles));
+                           static_cast<double>(all_tiles.total) / static_cast<double>(all_tiles.parts));
   cycles = std::numeric_limits<double>::infinity();
-  for (std::int64_t c = 1; c <= std::min<std::int64_t>(channel_tiles, 4 * threads); c *= 2)
+  for (std::int64_t c = 1; c <= std::min<std::int64_t>(all_tiles.parts, 4 * threads); c *= 2)
     for (std::int64_t r = fewest_row_parts;
          r <= std::min<std::int64_t>(height, fewest_row_parts + 4 * threads); ++r) {
       const std::int64_t block_rows = ceil_div(height, r);
       const std::int64_t rounds = ceil_div(others * r * c, threads);
-      const auto tiles = static_cast<double>(ceil_div(channel_tiles, c));
+      const auto tiles = static_cast<double>(ceil_div(all_tiles.parts, c));
       const double products =
           tiles * static_cast<double>(block_rows) *
           (row_step * static_cast<double>(depth) + static_cast<double>(columns) * storing +
@@ -303,7 +312,7 @@ class DirectChannels final : public ConvAlgorithm {
           columns(strip_axis(s, 2)),
           in_place(reads_in_place(s)),
           depth(s.in_channels_per_group() * s.taps()),
-          panels(ceil_div(s.out_channels_per_group(), d.kernels_.lanes), d.kernels_.max_vectors),
+          panels(channel_tiles(s, d.kernels_, d.threads_)),
           blocks(s, product.step[2] > 1, d.kernels_, d.threads_),
           group_weights(panels.total * d.kernels_.lanes * depth),
           row_step(in_place ? s.stride[1] : point_step(s, 1)),

@@ -135,7 +135,11 @@ double task_cycles(const WinogradGeometry& g, const WinogradKernels<T>& kernels,
   const double products = tiles * weights / 2;
   // Phases are gathered and scattered.
   const double per_vector = g.column.source_phases > 1 || g.column.result_phases > 1 ? 14 : 8.6;
-  const double transforms = tiles * kernels.frequencies() * (in_vectors + results * out_vectors) * per_vector;
+  // Of kernels of one row each row of tiles is a run: a call, and a vector of pixels that it does not fill.
+  const auto row_tiles = static_cast<double>(g.column.units(kernels.outputs) * g.column.tile_phases);
+  const double per_row = kernels.row_inputs == 1 ? 120 / std::max(row_tiles, 1.0) : 0;
+  const double transforms =
+      tiles * (in_vectors + results * out_vectors) * (kernels.frequencies() * per_vector + per_row);
   const double bytes = weights * gemm.lanes * static_cast<double>(sizeof(T));
   const bool near = passing || bytes <= static_cast<double>(nominal_l2_bytes);  // U stays in L2
   return products + transforms + (near ? 0 : bytes / 23);
