@@ -46,6 +46,8 @@ constexpr std::int64_t most_strip_bytes = 512 << 10;
 constexpr std::int64_t most_source_bytes = 1 << 20;  // where it is not copied
 // Sums that wait for being stored: so many points, or a row.
 constexpr std::int64_t usual_points = 96;
+// Steps whose weights, 384 KiB, stay in L2 while they meet those points.
+constexpr std::int64_t most_steps = 2048;
 // A panel of the weights that is packed where it is used.
 constexpr double most_passing_bytes = 1 << 20;
 constexpr std::int64_t most_columns = 512;
@@ -296,6 +298,7 @@ class DirectChannels final : public ConvAlgorithm {
     bool in_place;
     std::int64_t depth;
     EvenSplit panels;  // vectors of output channels
+    EvenSplit steps;   // of the sums, in parts whose weights stay in L2 for some rows
     ChannelsBlocks<T> blocks;
     std::int64_t group_weights;
     std::int64_t weights_first = 0;
@@ -313,6 +316,7 @@ class DirectChannels final : public ConvAlgorithm {
           in_place(reads_in_place(s)),
           depth(s.in_channels_per_group() * s.taps()),
           panels(channel_tiles(s, d.kernels_, d.threads_)),
+          steps(depth, most_steps),
           blocks(s, product.step[2] > 1, d.kernels_, d.threads_),
           group_weights(panels.total * d.kernels_.lanes * depth),
           row_step(in_place ? s.stride[1] : point_step(s, 1)),
@@ -475,29 +479,40 @@ class DirectChannels final : public ConvAlgorithm {
                            0,
                            passing_ ? passing : packed + group * part.group_weights + first * part.depth,
                            start.data(),
+                           0,
                            sums};
+      const T* const weights = tile.weight;
       T* const result = static_cast<T*>(arrays.result) +
                         (image * s.groups * outputs + channel) * result_plane_ + part.product.first +
                         depth * part.product.step[0] + column * part.product.step[2];
       for (std::int64_t y = 0; y < rows; y += part.chunk_rows) {
         const std::int64_t count = std::min(part.chunk_rows, rows - y);
-        tile.sums = sums;
         const auto run = [&](std::int64_t i, std::int64_t first_point, std::int64_t points) {
           tile.source = source + i * part.row_step * part.pitch + first_point * part.column_step;
           tile_row.run[points - 1](tile);
           tile.sums += points * vectors * lanes;
+          tile.start += points * tile.start_step;
         };
-        std::int64_t i = y;
-        if (2 * columns <= tile_row.max_points) {
-          tile.second_half = part.row_step * part.pitch;
-          for (; i + 1 < y + count; i += 2) run(i, 0, 2 * columns);
-        }
-        for (; i < y + count; ++i)
-          for (std::int64_t t = 0; t < tiles.parts; ++t) {
-            const std::int64_t points = tiles.end(t) - tiles.begin(t);
-            tile.second_half = (points + 1) / 2 * part.column_step;
-            run(i, tiles.begin(t), points);
+        for (std::int64_t steps = 0; steps < part.steps.parts; ++steps) {
+          const std::int64_t first_step = part.steps.begin(steps);
+          tile.offsets = part.offsets.data() + first_step;
+          tile.steps = part.steps.end(steps) - first_step;
+          tile.weight = weights + first_step * vectors * lanes;
+          tile.sums = sums;
+          tile.start = steps == 0 ? start.data() : sums;
+          tile.start_step = steps == 0 ? 0 : vectors * lanes;
+          std::int64_t i = y;
+          if (2 * columns <= tile_row.max_points) {
+            tile.second_half = part.row_step * part.pitch;
+            for (; i + 1 < y + count; i += 2) run(i, 0, 2 * columns);
           }
+          for (; i < y + count; ++i)
+            for (std::int64_t t = 0; t < tiles.parts; ++t) {
+              const std::int64_t points = tiles.end(t) - tiles.begin(t);
+              tile.second_half = (points + 1) / 2 * part.column_step;
+              run(i, tiles.begin(t), points);
+            }
+        }
         store(part, arrays, sums, vectors * lanes, channels, count, columns,
               result + (row + y) * part.product.step[1]);
       }

@@ -31,12 +31,10 @@ void channels_tile(const ChannelsTile<T>& tile) {
   using Reg = typename V::Reg;
   constexpr int half = (Points + 1) / 2;
   Reg acc[Points][Vectors];
-#pragma GCC unroll 3
-  for (int v = 0; v < Vectors; ++v) {
-    const Reg start = V::load(tile.start + v * V::lanes);
 #pragma GCC unroll 16
-    for (int i = 0; i < Points; ++i) acc[i][v] = start;
-  }
+  for (int i = 0; i < Points; ++i)
+#pragma GCC unroll 3
+    for (int v = 0; v < Vectors; ++v) acc[i][v] = V::load(tile.start + i * tile.start_step + v * V::lanes);
   const StridedPlaces<T, half> points(tile.point_stride);
   const std::ptrdiff_t second_half = tile.second_half;
   const T* weight = tile.weight;

@@ -5,7 +5,7 @@
 // For each (channel, tap) the vectors of weights are loaded once and the elements of the input that the points
 // read are broadcast from where they lie:
 //
-//   sums[point][out channel] = start[out channel] + sum over steps, that is pairs (channel, tap), of
+//   sums[point][out channel] = start[point][out channel] + sum over steps, that is pairs (channel, tap), of
 //                              weight[step][out channel] * source[offsets[step] + place of the point]
 //
 // The points of the first half, of (points + 1) / 2, lie point_stride apart from 0 on, the others from
@@ -36,9 +36,10 @@ struct ChannelsTile {
   const std::int32_t* offsets;  // of each step, and channels_ahead more
   std::int64_t steps;
   std::ptrdiff_t point_stride, second_half;
-  const T* weight;  // [step][vectors * lanes]
-  const T* start;   // vectors * lanes
-  T* sums;          // [point][vectors * lanes]
+  const T* weight;            // [step][vectors * lanes]
+  const T* start;             // [point][vectors * lanes]; may be `sums`
+  std::ptrdiff_t start_step;  // elements from point to point, 0: all points start alike
+  T* sums;                    // [point][vectors * lanes]
 };
 
 // Brings sums into the output: result[channel * plane + point * step] for point < points, channel < channels.
