@@ -472,32 +472,36 @@ class DirectChannels final : public ConvAlgorithm {
       alignas(cache_line_bytes) std::array<T, 48> start{};
       if (arrays.bias != nullptr)
         std::copy_n(static_cast<const T*>(arrays.bias) + channel, channels, start.data());
-      ChannelsTile<T> tile{source,
-                           part.offsets.data(),
-                           part.depth,
-                           part.column_step,
-                           0,
-                           passing_ ? passing : packed + group * part.group_weights + first * part.depth,
-                           start.data(),
-                           0,
-                           sums};
+      ChannelsTile<T> tile{
+          source,     part.offsets.data(),
+          part.depth, part.column_step,
+          0,          passing_ ? passing : packed + group * part.group_weights + first * part.depth,
+          nullptr,    start.data(),
+          0,          sums};
       const T* const weights = tile.weight;
+      const std::int64_t step = vectors * lanes;
       T* const result = static_cast<T*>(arrays.result) +
                         (image * s.groups * outputs + channel) * result_plane_ + part.product.first +
                         depth * part.product.step[0] + column * part.product.step[2];
       for (std::int64_t y = 0; y < rows; y += part.chunk_rows) {
         const std::int64_t count = std::min(part.chunk_rows, rows - y);
+        std::int64_t fetching = 0;  // tiles that share what is fetched
         const auto run = [&](std::int64_t i, std::int64_t first_point, std::int64_t points) {
           tile.source = source + i * part.row_step * part.pitch + first_point * part.column_step;
           tile_row.run[points - 1](tile);
           tile.sums += points * vectors * lanes;
           tile.start += points * tile.start_step;
+          tile.next = --fetching > 0 ? tile.next + tile.steps * channels_line<T> : tile.weight;
         };
         for (std::int64_t steps = 0; steps < part.steps.parts; ++steps) {
           const std::int64_t first_step = part.steps.begin(steps);
           tile.offsets = part.offsets.data() + first_step;
           tile.steps = part.steps.end(steps) - first_step;
-          tile.weight = weights + first_step * vectors * lanes;
+          tile.weight = weights + first_step * step;
+          // The part behind this one, the panel behind this one, or the first part once more.
+          tile.next =
+              steps + 1 == part.steps.parts && y + count < rows ? weights : tile.weight + tile.steps * step;
+          fetching = step / channels_line<T>;
           tile.sums = sums;
           tile.start = steps == 0 ? start.data() : sums;
           tile.start_step = steps == 0 ? 0 : vectors * lanes;

@@ -302,7 +302,7 @@ class DirectChannelsGradWeight final : public ConvAlgorithm {
         const std::int64_t begin = place_of(o);
         tile_row.run[points - 1]({source + begin + first * inner_place, task.offsets, steps, inner_place,
                                   two ? place_of(o + 1) - begin : (points + 1) / 2 * inner_place, task.packed,
-                                  zeros.data(), 0, task.tile_sums});
+                                  task.packed, zeros.data(), 0, task.tile_sums});
         add(row_of(o) + first * inner_row, count, task.tile_sums);
         if (two) add(row_of(o + 1), count, task.tile_sums + count * width);
       }

@@ -29,6 +29,9 @@ namespace convnative {
 
 // So many steps ahead a tile's kernel fetches what it reads.
 inline constexpr int channels_ahead = 8;
+// Elements of a cache line.
+template <class T>
+inline constexpr std::ptrdiff_t channels_line = 64 / sizeof(T);
 
 template <class T>
 struct ChannelsTile {
@@ -37,6 +40,7 @@ struct ChannelsTile {
   std::int64_t steps;
   std::ptrdiff_t point_stride, second_half;
   const T* weight;            // [step][vectors * lanes]
+  const T* next;              // a cache line of it is brought to L2 in every step
   const T* start;             // [point][vectors * lanes]; may be `sums`
   std::ptrdiff_t start_step;  // elements from point to point, 0: all points start alike
   T* sums;                    // [point][vectors * lanes]
