@@ -194,8 +194,9 @@ ChannelsBlocks<T>::ChannelsBlocks(const ConvShape& s, bool scattered, const Chan
   // Few points of many channels are stored at a time: results that L2 or no cache holds come slowly.
   const double result_bytes = static_cast<double>(s.batch * s.out_channels) *
                               static_cast<double>(s.output_plane()) * static_cast<double>(element_bytes);
-  const double far = result_bytes > 8 << 20 ? 34 : result_bytes > 2 << 20 ? 14 : 0;
-  const double storing = (scattered ? 32 : 20) + far;
+  const bool distant = result_bytes > 8 << 20, far = result_bytes > 2 << 20;
+  // Scattered, each line of them comes for every phase of the stride.
+  const double storing = scattered ? (distant ? 300 : far ? 180 : 32) : (distant ? 54 : far ? 34 : 20);
   const EvenSplit points(columns, max_points);
   const double row_step =
       static_cast<double>(points.parts) *

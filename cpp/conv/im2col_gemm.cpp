@@ -239,7 +239,11 @@ double cycles_of(const ConvProblem& problem) {
           ? std::min(3 * static_cast<double>(lanes) / static_cast<double>(std::max<std::int64_t>(plane, 1)),
                      1.0)
           : 0;
-  const double storing = !forward && stride > 1 ? 32 : result_bytes > cached ? 30 : 4 + 8 * spanning;
+  // The phases of a stride come to each line of a gradient one after the other.
+  const double storing = forward || stride == 1  ? (result_bytes > cached ? 30 : 4 + 8 * spanning)
+                         : result_bytes > cached ? 150
+                         : result_bytes > near   ? 70
+                                                 : 45;
   // From L2 on a line arrives as fast as this, while products run.
   const double arriving = result_bytes > near ? 15 : 0;
   const double blocks = std::max(std::ceil(depth / static_cast<double>(gemm_blocking<T>().kc)), 1.0);
