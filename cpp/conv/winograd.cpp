@@ -53,8 +53,9 @@ constexpr std::int64_t most_block_tiles = 80;
 // The L2 that the choice of the algorithm reckons with: results must not depend on the CPU's.
 constexpr std::int64_t nominal_l2_bytes = 1 << 20;
 
-// Transformed weights, those of all groups: 36 MiB still stay in most L3 caches.
-constexpr std::int64_t most_weights = 9 * (std::int64_t{1} << 20);
+// Transformed weights, those of all groups: 36 MiB still stay in most L3 caches, more may come from memory.
+constexpr std::int64_t most_weights = 20 * (std::int64_t{1} << 20);
+constexpr double most_cached_bytes = 36 << 20;
 // One unit of V stays within a block.
 constexpr std::int64_t most_channels = 4096;
 
@@ -142,7 +143,8 @@ double task_cycles(const WinogradGeometry& g, const WinogradKernels<T>& kernels,
       tiles * (in_vectors + results * out_vectors) * (kernels.frequencies() * per_vector + per_row);
   const double bytes = weights * gemm.lanes * static_cast<double>(sizeof(T));
   const bool near = passing || bytes <= static_cast<double>(nominal_l2_bytes);  // U stays in L2
-  return products + transforms + (near ? 0 : bytes / 23);
+  const double per_cycle = static_cast<double>(g.groups) * bytes <= most_cached_bytes ? 23 : 14;
+  return products + transforms + (near ? 0 : bytes / per_cycle);
 }
 
 template <class T>
@@ -611,11 +613,15 @@ double cycles(const ConvProblem& problem, int outputs) {
                        passing_bytes(g, kernels, gemm, units.tiles(), 2) <= most_passing_bytes;
   const double packing = problem.prepacked ? 0 : weights * (near ? 7 : passing ? 12 : kept ? 14 : 100);
   // The first block finds what is large of U far away.
-  const double fetching = passing ? 0 : std::max(bytes - 8 * double{nominal_l2_bytes}, 0.0) / 10;
+  const double fetching = passing ? 0 : std::max(bytes - 8 * double{nominal_l2_bytes}, 0.0) / 25;
+  // A third of the next panel arrives under each of the first three tiles of rows; where there are fewer, the rest is
+  // waited for.
+  const double shares = std::clamp(std::ceil(tiles / gemm.max_rows), 1.0, 3.0);
+  const double waiting = passing || near || blocks > 1 ? 0 : bytes / 23 * (3 - shares) / (1 + shares);
   constexpr double starting = 6000;
   return starting + static_cast<double>(g.groups) *
                         (blocks * task_cycles(g, kernels, gemm, tiles / blocks, out_vectors, passing) +
-                         packing + fetching);
+                         packing + fetching + waiting);
 }
 
 // Why tiles of 2, 3 and 4 outputs do not serve a kernel.
