@@ -464,10 +464,10 @@ def test_it_says_where_it_does_not_apply(change, reason):
 
 
 def test_strict_precision_does_without(strict):
-    plan = _core.conv_explain("forward", "float32", (1, 64, 56, 56), (64, 64, 3, 3), 1, 1, 1, 1)
+    plan = _core.conv_explain("forward", "float32", (1, 64, 57, 57), (64, 64, 3, 3), 1, 1, 1, 1)
     assert plan["algorithm"] == "direct_channels"
     assert "not winograd_4: strict precision" in plan["reason"]
     with pytest.raises(ValueError, match=r"algorithm: winograd_4 does not apply: strict precision"):
         _core.conv_explain(
-            "forward", "float32", (1, 64, 56, 56), (64, 64, 3, 3), 1, 1, 1, 1, algorithm="winograd_4"
+            "forward", "float32", (1, 64, 57, 57), (64, 64, 3, 3), 1, 1, 1, 1, algorithm="winograd_4"
         )
