@@ -46,11 +46,11 @@ constexpr std::int64_t most_strip_bytes = 512 << 10;
 constexpr std::int64_t most_source_bytes = 1 << 20;  // where it is not copied
 // Sums that wait for being stored: so many points, or a row.
 constexpr std::int64_t usual_points = 96;
+constexpr std::int64_t most_columns = 512;
 // Steps whose weights, 384 KiB, stay in L2 while they meet those points.
 constexpr std::int64_t most_steps = 2048;
 // A panel of the weights that is packed where it is used.
 constexpr double most_passing_bytes = 1 << 20;
-constexpr std::int64_t most_columns = 512;
 // Summed channels whose weights are transposed in one task.
 constexpr std::int64_t packed_channels_at_once = 32;
 // Phases of a gradient in the input, a product each.
@@ -463,24 +463,19 @@ class DirectChannels final : public ConvAlgorithm {
     for (std::int64_t panel = channel_part * part.panels.parts / b.channel_parts; panel < last_panel;
          ++panel) {
       const std::int64_t first = part.panels.begin(panel) * lanes;
-      const std::int64_t vectors = part.panels.end(panel) - part.panels.begin(panel);
+      const std::int64_t vectors = part.panels.end(panel) - part.panels.begin(panel), width = vectors * lanes;
       const ChannelsTileRow<T>& tile_row = kernels_.tiles(vectors);
       const EvenSplit tiles(columns, tile_row.max_points);
       const std::int64_t channel = group * outputs + first;
-      const std::int64_t channels = std::min(outputs - first, vectors * lanes);
+      const std::int64_t channels = std::min(outputs - first, width);
       if (passing_)
         pack_panel(group, panel, 0, packed_channels(), static_cast<const T*>(arrays.weight), passing);
       alignas(cache_line_bytes) std::array<T, 48> start{};
       if (arrays.bias != nullptr)
         std::copy_n(static_cast<const T*>(arrays.bias) + channel, channels, start.data());
-      ChannelsTile<T> tile{
-          source,     part.offsets.data(),
-          part.depth, part.column_step,
-          0,          passing_ ? passing : packed + group * part.group_weights + first * part.depth,
-          nullptr,    start.data(),
-          0,          sums};
-      const T* const weights = tile.weight;
-      const std::int64_t step = vectors * lanes;
+      const T* const weights = passing_ ? passing : packed + group * part.group_weights + first * part.depth;
+      ChannelsTile<T> tile{};
+      tile.point_stride = part.column_step;
       T* const result = static_cast<T*>(arrays.result) +
                         (image * s.groups * outputs + channel) * result_plane_ + part.product.first +
                         depth * part.product.step[0] + column * part.product.step[2];
@@ -490,7 +485,7 @@ class DirectChannels final : public ConvAlgorithm {
         const auto run = [&](std::int64_t i, std::int64_t first_point, std::int64_t points) {
           tile.source = source + i * part.row_step * part.pitch + first_point * part.column_step;
           tile_row.run[points - 1](tile);
-          tile.sums += points * vectors * lanes;
+          tile.sums += points * width;
           tile.start += points * tile.start_step;
           tile.next = --fetching > 0 ? tile.next + tile.steps * channels_line<T> : tile.weight;
         };
@@ -498,14 +493,14 @@ class DirectChannels final : public ConvAlgorithm {
           const std::int64_t first_step = part.steps.begin(steps);
           tile.offsets = part.offsets.data() + first_step;
           tile.steps = part.steps.end(steps) - first_step;
-          tile.weight = weights + first_step * step;
+          tile.weight = weights + first_step * width;
           // The part behind this one, the panel behind this one, or the first part once more.
           tile.next =
-              steps + 1 == part.steps.parts && y + count < rows ? weights : tile.weight + tile.steps * step;
-          fetching = step / channels_line<T>;
+              steps + 1 == part.steps.parts && y + count < rows ? weights : tile.weight + tile.steps * width;
+          fetching = width / channels_line<T>;
           tile.sums = sums;
           tile.start = steps == 0 ? start.data() : sums;
-          tile.start_step = steps == 0 ? 0 : vectors * lanes;
+          tile.start_step = steps == 0 ? 0 : width;
           std::int64_t i = y;
           if (2 * columns <= tile_row.max_points) {
             tile.second_half = part.row_step * part.pitch;
@@ -518,8 +513,7 @@ class DirectChannels final : public ConvAlgorithm {
               run(i, tiles.begin(t), points);
             }
         }
-        store(part, arrays, sums, vectors * lanes, channels, count, columns,
-              result + (row + y) * part.product.step[1]);
+        store(part, arrays, sums, width, channels, count, columns, result + (row + y) * part.product.step[1]);
       }
     }
   }

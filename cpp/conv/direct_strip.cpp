@@ -50,6 +50,7 @@ constexpr std::int64_t fewest_points = 64;
 constexpr std::int64_t tall_strip_bytes = 28 << 10;
 constexpr std::int64_t fewest_tall_columns = 256;
 
+// Of the weights that a block meets and of the input that all blocks share, per input channel.
 bool weights_outweigh_input(const ConvShape& s) {
   return s.out_channels_per_group() * s.taps() > s.input_plane();
 }
@@ -84,7 +85,8 @@ struct StripLayout {
     column_parts = ceil_div(columns.output, std::max<std::int64_t>(width, 1));
     block_columns = ceil_div(columns.output, column_parts);
     pitch = block_columns + columns.ahead;
-    // Where that takes fewer vectors: they store whole lines of the output, and those of the strip lie on lines too.
+    // Rows have vectors of their own where that takes fewer: they store whole lines of the output, and rows of the strip
+    // begin on lines too.
     const std::int64_t vectors = ceil_div(block_columns, std::int64_t{lanes});
     if (tall == 1 && waiting == 0 && vectors > 1 && vectors * lanes < pitch) {
       row_vectors = vectors;
