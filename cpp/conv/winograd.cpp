@@ -56,6 +56,17 @@ constexpr std::int64_t nominal_l2_bytes = 1 << 20;
 // Transformed weights, those of all groups: 36 MiB still stay in most L3 caches, more may come from memory.
 constexpr std::int64_t most_weights = 20 * (std::int64_t{1} << 20);
 constexpr double most_cached_bytes = 36 << 20;
+// Bytes of U or V that arrive from L3 in a cycle.
+constexpr double cached_bytes_per_cycle = 23;
+
+// Of memory for a block that threads share: V and M are to stay in L3, and a task's thread still has 2 MiB.
+constexpr std::int64_t most_thread_bytes = std::int64_t{2} << 20, most_shared_bytes = std::int64_t{16} << 20;
+constexpr std::int64_t fewest_shared_panels = 4;
+// All threads wait for the last at the end of a stage.
+constexpr double stage_cycles = 6000;
+// The threads that the choice of the algorithm reckons with: results must not depend on their number.
+constexpr int nominal_threads = 2;
+
 // One unit of V stays within a block.
 constexpr std::int64_t most_channels = 4096;
 
@@ -109,7 +120,6 @@ std::int64_t fitting_units(const WinogradGeometry& g, const WinogradKernels<T>& 
 }
 
 // A thread's workspace where one block holds all tiles and U is made where it is used, `vectors` of it at a time.
-constexpr std::int64_t most_passing_bytes = std::int64_t{2} << 20;
 template <class T>
 std::int64_t passing_bytes(const WinogradGeometry& g, const WinogradKernels<T>& kernels,
                            const GemmKernels<T>& gemm, std::int64_t tiles, std::int64_t vectors) {
@@ -122,18 +132,20 @@ std::int64_t passing_bytes(const WinogradGeometry& g, const WinogradKernels<T>& 
   return elements * std::int64_t{sizeof(T)};
 }
 
-// Cycles of transforming and multiplying `tiles` tiles for so many vectors of output channels, roughly. The factors
-// were fitted to measurements with AVX-512; they hold within a quarter from 16 to 512 channels. `passing`: U is made
-// where it is used.
+// Vectors of U for so many vectors of output channels of a group.
 template <class T>
-double task_cycles(const WinogradGeometry& g, const WinogradKernels<T>& kernels, const GemmKernels<T>& gemm,
-                   double tiles, double out_vectors, bool passing = false) {
+double weight_vectors(const WinogradGeometry& g, const WinogradKernels<T>& kernels, double out_vectors) {
+  return static_cast<double>(g.products(kernels.row_inputs, kernels.inputs) * g.in_channels) * out_vectors;
+}
+
+// Cycles of transforming and multiplying `tiles` tiles for so many vectors of output channels, roughly. The factors
+// were fitted to measurements with AVX-512; they hold within a quarter from 16 to 512 channels.
+template <class T>
+double tile_cycles(const WinogradGeometry& g, const WinogradKernels<T>& kernels, const GemmKernels<T>& gemm,
+                   double tiles, double out_vectors) {
   const auto in_vectors = static_cast<double>(g.terms() * ceil_div(g.in_channels, gemm.lanes));
   const auto results = static_cast<double>(g.result_phases());
-  // Vectors of U.
-  const double weights =
-      static_cast<double>(g.products(kernels.row_inputs, kernels.inputs) * g.in_channels) * out_vectors;
-  const double products = tiles * weights / 2;
+  const double products = tiles * weight_vectors(g, kernels, out_vectors) / 2;
   // Phases are gathered and scattered.
   const double per_vector = g.column.source_phases > 1 || g.column.result_phases > 1 ? 14 : 8.6;
   // Of kernels of one row each row of tiles is a run: a call, and a vector of pixels that it does not fill.
@@ -141,10 +153,53 @@ double task_cycles(const WinogradGeometry& g, const WinogradKernels<T>& kernels,
   const double per_row = kernels.row_inputs == 1 ? 120 / std::max(row_tiles, 1.0) : 0;
   const double transforms =
       tiles * (in_vectors + results * out_vectors) * (kernels.frequencies() * per_vector + per_row);
-  const double bytes = weights * gemm.lanes * static_cast<double>(sizeof(T));
-  const bool near = passing || bytes <= static_cast<double>(nominal_l2_bytes);  // U stays in L2
-  const double per_cycle = static_cast<double>(g.groups) * bytes <= most_cached_bytes ? 23 : 14;
-  return products + transforms + (near ? 0 : bytes / per_cycle);
+  return products + transforms;
+}
+
+// Cycles in which U of so many vectors of output channels passes from where it lies to L2.
+template <class T>
+double fetch_cycles(const WinogradGeometry& g, const WinogradKernels<T>& kernels, const GemmKernels<T>& gemm,
+                    double out_vectors) {
+  const double bytes = weight_vectors(g, kernels, out_vectors) * gemm.lanes * static_cast<double>(sizeof(T));
+  if (bytes <= static_cast<double>(nominal_l2_bytes)) return 0;  // it stays in L2
+  const double per_cycle =
+      static_cast<double>(g.groups) * bytes <= most_cached_bytes ? cached_bytes_per_cycle : 14;
+  return bytes / per_cycle;
+}
+
+// Blocks of tiles that all threads work on, a stage after the other, with V and M of some panels in L3.
+struct SharedBlocks {
+  std::int64_t units = 0;                                   // of a block; 0: not even one fits
+  std::int64_t panels = 0;                                  // whose M there is room for
+  double cycles = std::numeric_limits<double>::infinity();  // of a group, on each thread
+};
+
+template <class T>
+SharedBlocks shared_blocks(const WinogradGeometry& g, const WinogradKernels<T>& kernels,
+                           const GemmKernels<T>& gemm, const WinogradTiles& units, int threads) {
+  const std::int64_t out_vectors = ceil_div(g.out_channels, gemm.lanes);
+  const std::int64_t all_panels = g.result_phases() * ceil_div(out_vectors, gemm.max_vectors);
+  // Stages end together where each thread has several tasks: a panel's frequencies.
+  const std::int64_t panels = std::min(
+      all_panels, std::max(fewest_shared_panels, ceil_div(std::int64_t{4} * threads, kernels.frequencies())));
+  const std::int64_t tile_elements = kernels.frequencies() * (round_up(g.sum_channels(), gemm.lanes) +
+                                                              panels * gemm.max_vectors * gemm.lanes);
+  const std::int64_t padding = kernels.frequencies() * (1 + panels) * gemm.lanes;
+  const std::int64_t elements = std::min(threads * (most_thread_bytes / std::int64_t{sizeof(T)} -
+                                                    static_cast<std::int64_t>(kernels.scratch_size)),
+                                         most_shared_bytes / std::int64_t{sizeof(T)}) -
+                                padding;
+  const std::int64_t fitting = elements / (tile_elements * units.phases);
+  if (fitting < 1 || units.count == 0) return {};
+  const std::int64_t blocks = ceil_div(units.count, fitting), size = ceil_div(units.count, blocks);
+  const auto tiles = static_cast<double>(size * units.phases);
+  const double v_bytes = static_cast<double>(kernels.frequencies() * g.sum_channels()) * tiles * sizeof(T);
+  const double work = tile_cycles(g, kernels, gemm, tiles, static_cast<double>(out_vectors)) +
+                      fetch_cycles(g, kernels, gemm, static_cast<double>(out_vectors)) +
+                      static_cast<double>(all_panels) * v_bytes / cached_bytes_per_cycle;
+  const auto stages = static_cast<double>(1 + 2 * ceil_div(all_panels, panels));
+  return {size, panels,
+          static_cast<double>(blocks) * (work / threads + (threads > 1 ? stages * stage_cycles : 0))};
 }
 
 template <class T>
@@ -188,7 +243,13 @@ class Winograd final : public ConvAlgorithm {
   std::size_t packed_weight_bytes() const override {
     return passing() ? 0 : static_cast<std::size_t>(g_.groups * group_weights()) * sizeof(T);
   }
-  std::size_t workspace_bytes() const override { return thread_bytes() * static_cast<std::size_t>(threads_); }
+  std::size_t workspace_bytes() const override {
+    if (tasks_.shared_panels == 0) return thread_bytes() * static_cast<std::size_t>(threads_);
+    return static_cast<std::size_t>(kernels_.frequencies() *
+                                        (v_frequency_ + tasks_.shared_panels * m_frequency_) +
+                                    threads_ * scratch_size()) *
+           sizeof(T);
+  }
   // Results that interleave are complete only behind the last panel.
   bool fuses_epilogue() const override { return g_.result_phases() == 1; }
 
@@ -203,40 +264,24 @@ class Winograd final : public ConvAlgorithm {
   }
 
   void run(const ConvArrays& arrays, const void* packed, void* workspace) const override {
-    const void* const source = g_.forward ? arrays.input : arrays.grad_output;
-    const std::int64_t parts = tasks_.panel_parts, panels = g_.result_phases() * panels_.parts;
+    if (tasks_.shared_panels > 0) return run_shared(arrays, packed, static_cast<T*>(workspace));
+    const std::int64_t parts = tasks_.panel_parts, panels = all_panels();
     parallel_for(g_.groups * blocks_.parts * parts, threads_, [&](std::int64_t task, int thread) {
       char* const memory = static_cast<char*>(workspace) + thread_bytes() * static_cast<std::size_t>(thread);
       const std::int64_t part = task % parts;
-      task /= parts;
-      Block block{};
-      block.group = task / blocks_.parts;
-      block.first = blocks_.begin(task % blocks_.parts);
-      block.last = blocks_.end(task % blocks_.parts);
+      Block block = block_of(task / parts, arrays, packed);
       block.v = reinterpret_cast<T*>(memory);
       block.m = block.v + kernels_.frequencies() * v_frequency_;
       block.passing = block.m + kernels_.frequencies() * m_frequency_;
       block.scratch = block.passing + passing_size(passing_vectors_);
-      block.source = static_cast<const T*>(source);
-      block.weight = static_cast<const T*>(arrays.weight) + block.group * g_.weight_group;
-      block.packed = static_cast<const T*>(packed) + block.group * group_weights();
-      block.start = arrays.bias == nullptr
-                        ? nullptr
-                        : static_cast<const T*>(arrays.bias) + block.group * g_.out_channels;
-      block.result = static_cast<T*>(arrays.result);
-      block.arrays = fuses_epilogue() && epilogue_.wanted(arrays) ? &arrays : nullptr;
-      transform_source(block);
-      for (std::int64_t panel = part * panels / parts; panel < (part + 1) * panels / parts; ++panel) {
-        const Panel place{panel % panels_.parts, panel / panels_.parts / g_.column.result_phases,
-                          panel / panels_.parts % g_.column.result_phases};
+      for (std::int64_t slice = 0; slice < source_slices(); ++slice) transform_source(block, slice);
+      for (std::int64_t p = part * panels / parts; p < (part + 1) * panels / parts; ++p) {
+        const Panel panel = panel_of(p);
         if (passing())
           for (std::int64_t chunk = 0; chunk * packed_channels < g_.in_channels; ++chunk)
-            pack_chunk(block.weight, place.index, chunk, block.passing);
-        multiply(block, place,
-                 passing()
-                     ? block.passing
-                     : block.packed + u_panel(place.index) + u_phase(place.row_phase, place.column_phase));
-        transform_output(block, place);
+            pack_chunk(block.weight, panel.index, chunk, block.passing);
+        multiply(block, panel, passing() ? block.passing : block.packed + u_place(panel));
+        transform_output(block, panel);
       }
     });
   }
@@ -261,6 +306,76 @@ class Winograd final : public ConvAlgorithm {
 
   std::int64_t padded(std::int64_t elements) const { return winograd_padded(elements, gemm_.lanes); }
 
+  // All threads work on one block, a stage after the other: U passes once for more tiles than fit a thread's L2.
+  void run_shared(const ConvArrays& arrays, const void* packed, T* workspace) const {
+    T* const m = workspace + kernels_.frequencies() * v_frequency_;
+    T* const scratch = m + tasks_.shared_panels * kernels_.frequencies() * m_frequency_;
+    for (std::int64_t index = 0; index < g_.groups * blocks_.parts; ++index) {
+      Block block = block_of(index, arrays, packed);
+      block.v = workspace;
+      // Calls body(unit part, item) for `items` items of the block's parts, which are enough for all threads.
+      const auto for_each_part = [&](std::int64_t items, const auto& body) {
+        const std::int64_t parts =
+            std::min(block.last - block.first, ceil_div(std::int64_t{4} * threads_, items));
+        parallel_for(items * parts, threads_, [&](std::int64_t task, int thread) {
+          const std::int64_t part = task % parts, units = block.last - block.first;
+          Block piece = block;
+          piece.first = block.first + part * units / parts,
+          piece.last = block.first + (part + 1) * units / parts;
+          piece.scratch = scratch + thread * scratch_size();
+          body(piece, task / parts, (piece.first - block.first) * units_.phases);
+        });
+      };
+      for_each_part(source_slices(), [&](Block& piece, std::int64_t slice, std::int64_t tile) {
+        piece.v += tile * v_tile_;
+        transform_source(piece, slice);
+      });
+      for (std::int64_t first = 0; first < all_panels(); first += tasks_.shared_panels) {
+        const std::int64_t panels = std::min(tasks_.shared_panels, all_panels() - first);
+        const auto m_of = [&](std::int64_t p) { return m + p * kernels_.frequencies() * m_frequency_; };
+        // V of a frequency stays in L2 for the panels that meet it.
+        parallel_for(kernels_.frequencies() * panels, threads_, [&](std::int64_t task, int) {
+          const std::int64_t p = task % panels, frequency = task / panels;
+          const Panel panel = panel_of(first + p), next = panel_of(first + (p + 1) % panels);
+          Block piece = block;
+          piece.m = m_of(p);
+          const T* const next_u =
+              block.packed + u_place(next) + (frequency + (p + 1) / panels) * u_frequency(next.index);
+          const T* const next_v = p + 1 < panels ? nullptr : block.v + (frequency + 1) * v_frequency_;
+          multiply_frequency(piece, panel, block.packed + u_place(panel), static_cast<int>(frequency),
+                             {next_u, next_v}, [] {});
+        });
+        for_each_part(panels, [&](Block& piece, std::int64_t p, std::int64_t tile) {
+          const Panel panel = panel_of(first + p);
+          piece.m = m_of(p) + tile * panel_width(panel.index);
+          transform_output(piece, panel);
+        });
+      }
+    }
+  }
+
+  Block block_of(std::int64_t index, const ConvArrays& arrays, const void* packed) const {
+    Block block{};
+    block.group = index / blocks_.parts;
+    block.first = blocks_.begin(index % blocks_.parts);
+    block.last = blocks_.end(index % blocks_.parts);
+    block.source = static_cast<const T*>(g_.forward ? arrays.input : arrays.grad_output);
+    block.weight = static_cast<const T*>(arrays.weight) + block.group * g_.weight_group;
+    block.packed = static_cast<const T*>(packed) + block.group * group_weights();
+    block.start =
+        arrays.bias == nullptr ? nullptr : static_cast<const T*>(arrays.bias) + block.group * g_.out_channels;
+    block.result = static_cast<T*>(arrays.result);
+    block.arrays = fuses_epilogue() && epilogue_.wanted(arrays) ? &arrays : nullptr;
+    return block;
+  }
+
+  // Panels of all phases of the result.
+  std::int64_t all_panels() const { return g_.result_phases() * panels_.parts; }
+  Panel panel_of(std::int64_t p) const {
+    return {p % panels_.parts, p / panels_.parts / g_.column.result_phases,
+            p / panels_.parts % g_.column.result_phases};
+  }
+
   // Whether U is made panel by panel where it is used.
   bool passing() const { return passing_vectors_ > 0; }
   // Elements of a panel of U of so many vectors.
@@ -274,7 +389,7 @@ class Winograd final : public ConvAlgorithm {
         units_.count > fitting_units(g_, kernels_, gemm_, l2_cache_bytes()))
       return 0;
     for (std::int64_t vectors = gemm_.max_vectors; vectors >= 2; --vectors)
-      if (passing_bytes(g_, kernels_, gemm_, tiles, vectors) <= most_passing_bytes &&
+      if (passing_bytes(g_, kernels_, gemm_, tiles, vectors) <= most_thread_bytes &&
           g_.groups * ceil_div(out_vectors, vectors) >= threads_)
         return vectors;
     return 0;
@@ -285,6 +400,7 @@ class Winograd final : public ConvAlgorithm {
   // are the better choice.
   struct Tasks {
     std::int64_t block_units, panel_parts;
+    std::int64_t shared_panels = 0;  // of which M is held where threads share blocks
   };
 
   Tasks choose_tasks() const {
@@ -299,12 +415,15 @@ class Winograd final : public ConvAlgorithm {
       for (std::int64_t blocks = fewest; blocks < fewest + 2 * threads_; ++blocks) {
         const std::int64_t size = ceil_div(count, blocks), panels = ceil_div(all_panels, parts);
         const std::int64_t rounds = ceil_div(g_.groups * ceil_div(count, size) * parts, threads_);
+        const double vectors = static_cast<double>(panels * panels_.total) / static_cast<double>(all_panels);
         const double cost =
             static_cast<double>(rounds) *
-            task_cycles(g_, kernels_, gemm_, static_cast<double>(size * units_.phases),
-                        static_cast<double>(panels * panels_.total) / static_cast<double>(all_panels));
+            (tile_cycles(g_, kernels_, gemm_, static_cast<double>(size * units_.phases), vectors) +
+             fetch_cycles(g_, kernels_, gemm_, vectors));
         if (cost < best_cost) best_cost = cost, best = {size, parts};
       }
+    const SharedBlocks shared = shared_blocks(g_, kernels_, gemm_, units_, threads_);
+    if (static_cast<double>(g_.groups) * shared.cycles < best_cost) return {shared.units, 1, shared.panels};
     return best;
   }
 
@@ -338,12 +457,20 @@ class Winograd final : public ConvAlgorithm {
   std::int64_t u_phase(std::int64_t row, std::int64_t column) const {
     return (row * g_.column.result_phases + column) * u_panel(panels_.parts);
   }
+  std::int64_t u_place(const Panel& panel) const {
+    return u_panel(panel.index) + u_phase(panel.row_phase, panel.column_phase);
+  }
   std::int64_t group_weights() const { return g_.result_phases() * u_panel(panels_.parts); }
   std::size_t thread_bytes() const {
     return round_up_to_line((static_cast<std::size_t>(kernels_.frequencies() * (v_frequency_ + m_frequency_) +
                                                       passing_size(passing_vectors_)) +
                              kernels_.scratch_size) *
                             sizeof(T));
+  }
+
+  // Of a thread, on whole cache lines.
+  std::int64_t scratch_size() const {
+    return round_up(static_cast<std::int64_t>(kernels_.scratch_size), line);
   }
 
   // First place of a term in the sums.
@@ -405,20 +532,26 @@ class Winograd final : public ConvAlgorithm {
             column.in_step()};
   }
 
-  void transform_source(const Block& block) const {
+  // Pieces of a block's source: one vector of channels of one term, or of the terms of a row's phases.
+  std::int64_t source_slices() const {
+    return g_.row.source_phases * g_.depth_taps * ceil_div(g_.in_channels, gemm_.lanes);
+  }
+
+  void transform_source(const Block& block, std::int64_t slice) const {
     const bool phases_are_terms = g_.column.source_phases > 1;
-    for (std::int64_t row_phase = 0; row_phase < g_.row.source_phases; ++row_phase)
-      for (std::int64_t depth_tap = 0; depth_tap < g_.depth_taps; ++depth_tap)
-        for (std::int64_t channel = 0; channel < g_.in_channels; channel += gemm_.lanes)
-          for_each_run(block, [&](const Run& run) {
-            kernels_.transform_input(
-                {patch(block, run, row_phase, depth_tap, channel,
-                       std::min<std::int64_t>(gemm_.lanes, g_.in_channels - channel)),
-                 run.units,
-                 block.v + run.index * units_.phases * v_tile_ + place(row_phase, 0, depth_tap) + channel,
-                 units_.phases * v_tile_, phases_are_terms ? place(0, 1, 0) : v_tile_, v_frequency_,
-                 block.scratch});
-          });
+    const std::int64_t vectors = ceil_div(g_.in_channels, gemm_.lanes);
+    const std::int64_t row_phase = slice / vectors / g_.depth_taps,
+                       depth_tap = slice / vectors % g_.depth_taps;
+    const std::int64_t channel = slice % vectors * gemm_.lanes;
+    for_each_run(block, [&](const Run& run) {
+      kernels_.transform_input(
+          {patch(block, run, row_phase, depth_tap, channel,
+                 std::min<std::int64_t>(gemm_.lanes, g_.in_channels - channel)),
+           run.units,
+           block.v + run.index * units_.phases * v_tile_ + place(row_phase, 0, depth_tap) + channel,
+           units_.phases * v_tile_, phases_are_terms ? place(0, 1, 0) : v_tile_, v_frequency_,
+           block.scratch});
+    });
   }
 
   // Whether a phase has products at a frequency of `inputs`.
@@ -439,29 +572,48 @@ class Winograd final : public ConvAlgorithm {
                      r.last_row - r.first_row, std::min(width, g_.out_channels - vector * gemm_.lanes),
                      r.pitch, r.plane});
       });
-    for (int frequency = 0; frequency < kernels_.frequencies(); ++frequency) {
-      const int row = frequency / kernels_.inputs, column = frequency % kernels_.inputs;
-      T* const m = block.m + frequency * m_frequency_;
-      if (!g_.forward && !(has(g_.row, panel.row_phase, row, kernels_.row_inputs) &&
-                           has(g_.column, panel.column_phase, column, kernels_.inputs))) {
-        std::fill(m, m + tiles.total * width, T{0});
-        continue;
-      }
-      const T *const u = packed + frequency * u_frequency(panel.index), *const v = block.v +
-                                                                                   frequency * v_frequency_;
-      const std::int64_t rows = g_.row.source_phases > 1 && has(g_.row, 1, row, kernels_.row_inputs) ? 2 : 1;
-      const bool all = g_.column.source_phases == 1 || has(g_.column, 1, column, kernels_.inputs);
-      for (std::int64_t tile = 0; tile < tiles.parts; ++tile) {
-        const std::int64_t first = tiles.begin(tile);
-        results.request();
-        const Rows part{v + first * v_tile_, u,    m + first * width, tiles.end(tile) - first, tile,
-                        panel.index,         width};
-        if (all)
-          sum(part, 0, place(rows, 0, 0), false);
-        else
-          for (std::int64_t phase = 0; phase < rows; ++phase)
-            sum(part, place(phase, 0, 0), place(phase, 1, 0), phase > 0);
-      }
+    for (int frequency = 0; frequency < kernels_.frequencies(); ++frequency)
+      multiply_frequency(block, panel, packed, frequency,
+                         {packed + (frequency + 1) * u_frequency(panel.index), nullptr},
+                         [&] { results.request(); });
+  }
+
+  // What comes from L3 behind the products at hand, and moves nearer while they are summed.
+  struct Next {
+    const T *u, *v;  // a panel's and all tiles' of a frequency; v: null if it is there
+  };
+
+  // Calls before_tiles() now and then.
+  template <class BeforeTiles>
+  void multiply_frequency(const Block& block, const Panel& panel, const T* packed, int frequency,
+                          const Next& next, const BeforeTiles& before_tiles) const {
+    const EvenSplit tiles((block.last - block.first) * units_.phases, gemm_.max_rows);
+    const std::int64_t width = panel_width(panel.index);
+    const int row = frequency / kernels_.inputs, column = frequency % kernels_.inputs;
+    T* const m = block.m + frequency * m_frequency_;
+    if (!g_.forward && !(has(g_.row, panel.row_phase, row, kernels_.row_inputs) &&
+                         has(g_.column, panel.column_phase, column, kernels_.inputs))) {
+      std::fill(m, m + tiles.total * width, T{0});
+      return;
+    }
+    const T* const u = packed + frequency * u_frequency(panel.index);
+    const T* const v = block.v + frequency * v_frequency_;
+    const std::int64_t rows = g_.row.source_phases > 1 && has(g_.row, 1, row, kernels_.row_inputs) ? 2 : 1;
+    const bool all = g_.column.source_phases == 1 || has(g_.column, 1, column, kernels_.inputs);
+    for (std::int64_t tile = 0; tile < tiles.parts; ++tile) {
+      const std::int64_t first = tiles.begin(tile);
+      before_tiles();
+      // A cache line a step: as many rows as U has of them in a step bring all of it.
+      const std::int64_t behind = tile - width / line;
+      const T* const next_v =
+          next.v == nullptr || behind < 0 ? nullptr : next.v + behind * g_.sum_channels() * line;
+      const Rows part{v + first * v_tile_, u, m + first * width, tiles.end(tile) - first, tile, width,
+                      {next.u, next_v}};
+      if (all)
+        sum(part, 0, place(rows, 0, 0), false);
+      else
+        for (std::int64_t phase = 0; phase < rows; ++phase)
+          sum(part, place(phase, 0, 0), place(phase, 1, 0), phase > 0);
     }
   }
 
@@ -469,7 +621,8 @@ class Winograd final : public ConvAlgorithm {
   struct Rows {
     const T *v, *u;
     T* m;
-    std::int64_t count, index, panel, width;
+    std::int64_t count, index, width;
+    Next next;
   };
 
   // M (+)= the sums over [begin, end).
@@ -483,9 +636,11 @@ class Winograd final : public ConvAlgorithm {
     for (std::int64_t channel = begin; channel < end; channel += depth, add = true) {
       const std::int64_t channels = std::min(depth, end - channel);
       const T* const u = rows.u + channel * rows.width;
-      // U comes from L3: while this block of it is at work, the one behind it moves nearer.
+      const T* const next = rows.next.v != nullptr
+                                ? rows.next.v + channel * line
+                                : rows.next.u + channel * rows.width + rows.index * channels * line;
       kernel.run({rows.v + channel, v_tile_, 1, u, channels, rows.m, rows.width, rows.width, nullptr, add,
-                  u + u_frequency(rows.panel) + rows.index * channels * line, split && add});
+                  next, split && add});
     }
   }
 
@@ -603,14 +758,13 @@ double cycles(const ConvProblem& problem, int outputs) {
   const auto out_vectors = static_cast<double>(ceil_div(g.out_channels, gemm.lanes));
   const double blocks =
       static_cast<double>(ceil_div(units.count, fitting_units(g, kernels, gemm, nominal_l2_bytes)));
-  const double weights =
-      static_cast<double>(g.products(kernels.row_inputs, kernels.inputs) * g.in_channels) * out_vectors;
+  const double weights = weight_vectors(g, kernels, out_vectors);
   const double bytes = weights * gemm.lanes * sizeof(float);
   // Allocators return memory beyond 32 MiB to the system, which hands it out again page by page, cleared.
   const bool kept = static_cast<double>(g.groups) * bytes <= 32 << 20;
   const bool near = bytes <= static_cast<double>(nominal_l2_bytes);
   const bool passing = !problem.prepacked && !near && g.result_phases() == 1 && blocks == 1 &&
-                       passing_bytes(g, kernels, gemm, units.tiles(), 2) <= most_passing_bytes;
+                       passing_bytes(g, kernels, gemm, units.tiles(), 2) <= most_thread_bytes;
   const double packing = problem.prepacked ? 0 : weights * (near ? 7 : passing ? 12 : kept ? 14 : 100);
   // The first block finds what is large of U far away.
   const double fetching = passing ? 0 : std::max(bytes - 8 * double{nominal_l2_bytes}, 0.0) / 25;
@@ -618,10 +772,13 @@ double cycles(const ConvProblem& problem, int outputs) {
   // waited for.
   const double shares = std::clamp(std::ceil(tiles / gemm.max_rows), 1.0, 3.0);
   const double waiting = passing || near || blocks > 1 ? 0 : bytes / 23 * (3 - shares) / (1 + shares);
+  const double own_blocks = blocks * (tile_cycles(g, kernels, gemm, tiles / blocks, out_vectors) +
+                                      (passing ? 0 : fetch_cycles(g, kernels, gemm, out_vectors))) +
+                            waiting;
+  const double shared =
+      passing ? own_blocks : nominal_threads * shared_blocks(g, kernels, gemm, units, nominal_threads).cycles;
   constexpr double starting = 6000;
-  return starting + static_cast<double>(g.groups) *
-                        (blocks * task_cycles(g, kernels, gemm, tiles / blocks, out_vectors, passing) +
-                         packing + fetching + waiting);
+  return starting + static_cast<double>(g.groups) * (std::min(own_blocks, shared) + packing + fetching);
 }
 
 // Why tiles of 2, 3 and 4 outputs do not serve a kernel.
