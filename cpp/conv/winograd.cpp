@@ -56,8 +56,8 @@ constexpr std::int64_t nominal_l2_bytes = 1 << 20;
 // Transformed weights, those of all groups: 36 MiB still stay in most L3 caches, more may come from memory.
 constexpr std::int64_t most_weights = 20 * (std::int64_t{1} << 20);
 constexpr double most_cached_bytes = 36 << 20;
-// Bytes of U or V that arrive from L3 in a cycle.
-constexpr double cached_bytes_per_cycle = 23;
+// Bytes of U or V that arrive from L3 in a cycle; of U in shared blocks half arrives under the products.
+constexpr double cached_bytes_per_cycle = 23, shared_bytes_per_cycle = 46;
 
 // Of memory for a block that threads share: V and M are to stay in L3, and a task's thread still has 2 MiB.
 constexpr std::int64_t most_thread_bytes = std::int64_t{2} << 20, most_shared_bytes = std::int64_t{16} << 20;
@@ -156,15 +156,15 @@ double tile_cycles(const WinogradGeometry& g, const WinogradKernels<T>& kernels,
   return products + transforms;
 }
 
-// Cycles in which U of so many vectors of output channels passes from where it lies to L2.
+// Cycles in which U of so many vectors of output channels passes from where it lies to L2, by so many bytes a cycle
+// from L3.
 template <class T>
 double fetch_cycles(const WinogradGeometry& g, const WinogradKernels<T>& kernels, const GemmKernels<T>& gemm,
-                    double out_vectors) {
+                    double out_vectors, double cached_bytes_per_cycle) {
   const double bytes = weight_vectors(g, kernels, out_vectors) * gemm.lanes * static_cast<double>(sizeof(T));
   if (bytes <= static_cast<double>(nominal_l2_bytes)) return 0;  // it stays in L2
-  const double per_cycle =
-      static_cast<double>(g.groups) * bytes <= most_cached_bytes ? cached_bytes_per_cycle : 14;
-  return bytes / per_cycle;
+  const bool cached = static_cast<double>(g.groups) * bytes <= most_cached_bytes;
+  return bytes / (cached ? cached_bytes_per_cycle : 14);
 }
 
 // Blocks of tiles that all threads work on, a stage after the other, with V and M of some panels in L3.
@@ -194,10 +194,11 @@ SharedBlocks shared_blocks(const WinogradGeometry& g, const WinogradKernels<T>& 
   const std::int64_t blocks = ceil_div(units.count, fitting), size = ceil_div(units.count, blocks);
   const auto tiles = static_cast<double>(size * units.phases);
   const double v_bytes = static_cast<double>(kernels.frequencies() * g.sum_channels()) * tiles * sizeof(T);
-  const double work = tile_cycles(g, kernels, gemm, tiles, static_cast<double>(out_vectors)) +
-                      fetch_cycles(g, kernels, gemm, static_cast<double>(out_vectors)) +
-                      static_cast<double>(all_panels) * v_bytes / cached_bytes_per_cycle;
-  const auto stages = static_cast<double>(1 + 2 * ceil_div(all_panels, panels));
+  const auto passes = static_cast<double>(ceil_div(all_panels, panels)), stages = 1 + 2 * passes;
+  const auto vectors = static_cast<double>(out_vectors);
+  const double work = tile_cycles(g, kernels, gemm, tiles, vectors) +
+                      fetch_cycles(g, kernels, gemm, vectors, shared_bytes_per_cycle) +
+                      passes * v_bytes / cached_bytes_per_cycle;
   return {size, panels,
           static_cast<double>(blocks) * (work / threads + (threads > 1 ? stages * stage_cycles : 0))};
 }
@@ -419,7 +420,7 @@ class Winograd final : public ConvAlgorithm {
         const double cost =
             static_cast<double>(rounds) *
             (tile_cycles(g_, kernels_, gemm_, static_cast<double>(size * units_.phases), vectors) +
-             fetch_cycles(g_, kernels_, gemm_, vectors));
+             fetch_cycles(g_, kernels_, gemm_, vectors, cached_bytes_per_cycle));
         if (cost < best_cost) best_cost = cost, best = {size, parts};
       }
     const SharedBlocks shared = shared_blocks(g_, kernels_, gemm_, units_, threads_);
@@ -772,9 +773,10 @@ double cycles(const ConvProblem& problem, int outputs) {
   // waited for.
   const double shares = std::clamp(std::ceil(tiles / gemm.max_rows), 1.0, 3.0);
   const double waiting = passing || near || blocks > 1 ? 0 : bytes / 23 * (3 - shares) / (1 + shares);
-  const double own_blocks = blocks * (tile_cycles(g, kernels, gemm, tiles / blocks, out_vectors) +
-                                      (passing ? 0 : fetch_cycles(g, kernels, gemm, out_vectors))) +
-                            waiting;
+  const double own_blocks =
+      blocks * (tile_cycles(g, kernels, gemm, tiles / blocks, out_vectors) +
+                (passing ? 0 : fetch_cycles(g, kernels, gemm, out_vectors, cached_bytes_per_cycle))) +
+      waiting;
   const double shared =
       passing ? own_blocks : nominal_threads * shared_blocks(g, kernels, gemm, units, nominal_threads).cycles;
   constexpr double starting = 6000;
