@@ -340,6 +340,54 @@ def test_same_bits_for_any_number_of_threads(shape, operation, algorithm, isa):
         assert_same_bits(result, results[0])
 
 
+SHARED = [
+    (forward, Shape(2, 200, 300, (20, 22)), "winograd_4"),
+    (grad_input, Shape(2, 200, 300, (20, 22)), "winograd_2"),
+    (forward, Shape(1, 150, 250, (31, 30), stride=2), "winograd_4"),
+    (forward, Shape(1, 180, 250, (31, 30), stride=2), "winograd_3"),
+    (grad_input, Shape(1, 150, 250, (31, 30), stride=2), "winograd_4"),
+    (forward, Shape(1, 120, 200, (3, 14, 15), ((1, 1),) * 3, depth=2), "winograd_4"),
+    (grad_input, Shape(1, 300, 260, (23, 21), ((2, 2), (2, 2)), dilation=2), "winograd_4"),
+    (forward, Shape(2, 320, 280, (14, 14), groups=2), "winograd_4"),
+    (forward, Shape(1, 90, 100, (25, 26), ((2, 2), (2, 2)), kernel=5), "winograd_4"),
+    (forward, Shape(1, 500, 460, (300,), ((1, 1),)), "winograd_4"),
+]
+
+
+def some_channels(operation, arrays, shape, channels):
+    """The problem of some of the result's channels alone, whose transformed weights stay in L2."""
+    x, w, b, g = arrays
+    count = channels.stop - channels.start
+    if operation is forward:
+        return (x, w[channels], b[channels], g[:, channels]), shape._replace(out_channels=count)
+    return (x[:, channels], w[:, channels], b, g), shape._replace(in_channels=count)
+
+
+@pytest.mark.parametrize(("operation", "shape", "algorithm"), SHARED)
+def test_blocks_that_threads_share(operation, shape, algorithm, isa):
+    """All threads work on one block, with the bits of blocks of their own."""
+    arrays = draw(shape)
+    results = []
+    for threads in (1, 2, 3, 7):
+        _core.set_num_threads(threads)
+        results.append(operation(arrays, shape, algorithm=algorithm))
+    for result in results[1:]:
+        assert_same_bits(result, results[0])
+    check_errors(operation, shape, "normal", algorithm)
+    if shape.groups == 1:
+        channels = slice(20, 52)
+        some = operation(*some_channels(operation, arrays, shape, channels), algorithm=algorithm)
+        assert_same_bits(some, results[0][:, channels])
+
+
+def test_threads_share_blocks_where_weights_are_large(isa):
+    operation, shape, algorithm = SHARED[0]
+    _core.set_num_threads(2)
+    assert "shared blocks" in explain(operation, shape, algorithm=algorithm)["kernel"]
+    few = shape._replace(out_channels=32)
+    assert "shared blocks" not in explain(operation, few, algorithm=algorithm)["kernel"]
+
+
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_same_bits_for_any_layout(algorithm, isa, layouts):
     shape = Shape(2, 17, 31, (13, 55), kernel=2 if algorithm == "winograd_3" else 3)
@@ -373,6 +421,7 @@ NOT_FINITE = [
     Shape(1, 17, 18, (20, 17), stride=2),
     Shape(1, 6, 5, (3, 8, 9), ((1, 1), (1, 1), (1, 1)), depth=3),
     Shape(1, 17, 18, (50,), ((2, 2),), dilation=2),
+    Shape(2, 200, 210, (14, 13)),
 ]
 
 

@@ -239,7 +239,8 @@ class Winograd final : public ConvAlgorithm {
 
   const char* name() const override { return name_; }
   std::string kernel() const override {
-    return std::string(kernels_.name) + ", " + gemm_.kernel(gemm_.max_rows, gemm_.max_vectors).name;
+    return std::string(kernels_.name) + ", " + gemm_.kernel(gemm_.max_rows, gemm_.max_vectors).name +
+           (tasks_.shared_panels > 0 ? ", shared blocks" : "");
   }
   std::size_t packed_weight_bytes() const override {
     return passing() ? 0 : static_cast<std::size_t>(g_.groups * group_weights()) * sizeof(T);
