@@ -15,6 +15,9 @@
 namespace convnative {
 namespace {
 
+template <class T>
+constexpr auto line = static_cast<std::int64_t>(cache_line_bytes / sizeof(T));
+
 // Packing one vector takes about as long as the multiply-adds of this many rows with it: half a cycle a row against 2.5
 // cycles for each of its pieces, 20 where elements lie a stride apart.
 double pack_cost_rows(const Im2colLattice& lattice, int lanes) {
@@ -201,9 +204,8 @@ void prefetch_source(const Im2colPanel<T>& panel, std::int64_t tile, std::int64_
 // first time: they come from L3 or memory then, in short rows that hardware prefetching hardly catches.
 template <class T>
 void prefetch_weights(const T* weight, std::int64_t rows, std::ptrdiff_t row_stride, std::int64_t depth) {
-  constexpr auto line = static_cast<std::int64_t>(cache_line_bytes / sizeof(T));
   for (std::int64_t i = 0; i < rows; ++i)
-    for (std::int64_t p = 0; p < depth; p += line) __builtin_prefetch(weight + i * row_stride + p);
+    for (std::int64_t p = 0; p < depth; p += line<T>) __builtin_prefetch(weight + i * row_stride + p);
 }
 
 // The factors were fitted to measurements with AVX-512 of some thousand convolutions: 1 to 512 channels, planes of
@@ -308,6 +310,8 @@ void run_im2col_gemm(const Im2colGemm& gemm, const PointPlacement& placement,
     const std::int64_t first_panel = chunk * panels.parts / tasks.chunks;
     const std::int64_t panel_count = (chunk + 1) * panels.parts / tasks.chunks - first_panel;
     const auto first_point_of = [&](std::int64_t index) { return panels.begin(index) * kernels.lanes; };
+    // Of a channel of a panel, which may begin in the middle of one.
+    const std::int64_t panel_lines = max_columns / line<T> + 1;
     const auto points_of = [&](std::int64_t index) {
       return std::min(panels.end(index) * kernels.lanes, lattice.points()) - first_point_of(index);
     };
@@ -350,17 +354,22 @@ void run_im2col_gemm(const Im2colGemm& gemm, const PointPlacement& placement,
         if (s % panel_count == 0 && tile + 1 < tiles.parts)
           prefetch_weights(block_weight + tiles.end(tile) * depth, tiles.end(tile + 1) - tiles.end(tile),
                            depth, block.channels * block.taps);
+        // With one tap a line of each channel in its step, which hides memory's latency best: in bursts requests wait for
+        // one another, and the products for them.
+        const bool spread = s + 1 < steps && next.taps == 1 && next.step == 1 && tiles.parts >= panel_lines;
+        if (s + 1 < steps && !spread) prefetch_source(next, tile, tiles.parts);
         kernels.kernel(static_cast<int>(rows), patches.vectors)
             .run({block_weight + row * depth, depth, 1, panel, block.channels * block.taps,
                   neighbours ? place + point_runs[0].place : tile_buffer,
                   neighbours ? placement.plane : max_columns, points,
-                  start == nullptr ? nullptr : start + row, !starts});
+                  start == nullptr ? nullptr : start + row, !starts,
+                  spread && tile < panel_lines ? next.channel + next.runs->source + tile * line<T> : nullptr,
+                  false, next.channel_stride});
         if (!neighbours) scattered.scatter(place, rows);
         if (arrays.epilogue != nullptr && s >= steps - panel_count)
           scattered.for_each_stretch(place, rows, [&](T* sums, std::int64_t count) {
             arrays.epilogue->finish(*arrays.conv_arrays, sums, count);
           });
-        if (s + 1 < steps) prefetch_source(next, tile, tiles.parts);
       }
     }
   });

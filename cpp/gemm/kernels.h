@@ -40,7 +40,8 @@ struct GemmTile {
   bool accumulate;
   // What is read next, or null: with a_inner 1 a cache line of it is brought near in every step of p.
   const T* next = nullptr;
-  bool add_last = false;  // with `accumulate` alone
+  bool add_last = false;                      // with `accumulate` alone
+  std::ptrdiff_t next_step = 64 / sizeof(T);  // from line to line
 };
 
 template <class T>

@@ -70,7 +70,7 @@ void microkernel(const GemmTile<T>& tile) {
   } else {
     const T* next = tile.next;
 #pragma GCC unroll 2
-    for (std::int64_t p = tile.depth; p > 0; --p, ++a, b += panel, next += 64 / sizeof(T)) {
+    for (std::int64_t p = tile.depth; p > 0; --p, ++a, b += panel, next += tile.next_step) {
       step(a, b);
       __builtin_prefetch(next, 0, 2);
     }
