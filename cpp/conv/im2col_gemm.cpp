@@ -242,7 +242,7 @@ double cycles_of(const ConvProblem& problem) {
                      1.0)
           : 0;
   // The phases of a stride come to each line of a gradient one after the other.
-  const double storing = forward || stride == 1  ? (result_bytes > cached ? 30 : 4 + 8 * spanning)
+  const double storing = forward || stride == 1  ? (result_bytes > cached ? 12 : 4 + 8 * spanning)
                          : result_bytes > cached ? 150
                          : result_bytes > near   ? 70
                                                  : 45;
