@@ -147,9 +147,9 @@ EvenSplit channel_tiles(const ConvShape& s, const ChannelsKernels<T>& kernels, s
 // How the outputs of a product are cut into blocks.
 template <class T>
 struct ChannelsBlocks {
-  std::int64_t row_parts, column_parts, channel_parts;
-  std::int64_t rows, columns;  // of the largest block
-  double cycles;               // of all tasks, on so many threads
+  std::int64_t row_parts = 1, column_parts = 1, channel_parts = 1;
+  std::int64_t rows = 1, columns = 1;                       // of the largest block
+  double cycles = std::numeric_limits<double>::infinity();  // of all tasks, on so many threads
 
   // `scattered`: outputs are no neighbours.
   ChannelsBlocks(const ConvShape& s, bool scattered, const ChannelsKernels<T>& kernels, int threads);
@@ -182,50 +182,51 @@ ChannelsBlocks<T>::ChannelsBlocks(const ConvShape& s, bool scattered, const Chan
     while (parts < total && !fits(ceil_div(total, parts))) parts = std::max(parts + 1, parts * 9 / 8);
     return std::min(parts, total);
   };
-  column_parts =
+  const std::int64_t fewest_column_parts =
       smallest(width, [&](std::int64_t c) { return c <= task_columns && block_elements(s, 1, c) <= most; });
-  columns = ceil_div(width, column_parts);
+  const std::int64_t widest = ceil_div(width, fewest_column_parts);
   const std::int64_t fewest_row_parts = smallest(height, [&](std::int64_t r) {
-    return block_elements(s, r, columns) <= most &&
-           static_cast<double>(r * columns) * static_cast<double>(depth * max_vectors) <= most_macs_per_lane;
+    return block_elements(s, r, widest) <= most &&
+           static_cast<double>(r * widest) * static_cast<double>(depth * max_vectors) <= most_macs_per_lane;
   });
+  // Threads share the points of a single row too.
+  const std::int64_t most_column_parts =
+      threads > 1 && height == 1 ? std::min(width, fewest_column_parts + 4 * threads) : fewest_column_parts;
 
-  const std::int64_t others = s.batch * s.groups * s.output[0] * column_parts;
   // Few points of many channels are stored at a time: results that L2 or no cache holds come slowly.
   const double result_bytes = static_cast<double>(s.batch * s.out_channels) *
                               static_cast<double>(s.output_plane()) * static_cast<double>(element_bytes);
   const bool distant = result_bytes > 8 << 20, far = result_bytes > 2 << 20;
   // Scattered, each line of them comes for every phase of the stride.
   const double storing = scattered ? (distant ? 300 : far ? 180 : 32) : (distant ? 54 : far ? 34 : 20);
-  const EvenSplit points(columns, max_points);
-  const double row_step =
-      static_cast<double>(points.parts) *
-      channels_step_cycles(static_cast<double>(columns) / static_cast<double>(points.parts),
-                           static_cast<double>(all_tiles.total) / static_cast<double>(all_tiles.parts));
-  cycles = std::numeric_limits<double>::infinity();
+  const auto consider = [&](std::int64_t c, std::int64_t r, std::int64_t q) {
+    const std::int64_t block_rows = ceil_div(height, r), block_columns = ceil_div(width, q);
+    const EvenSplit points(block_columns, max_points);
+    const double row_step =
+        static_cast<double>(points.parts) *
+        channels_step_cycles(static_cast<double>(block_columns) / static_cast<double>(points.parts),
+                             static_cast<double>(all_tiles.total) / static_cast<double>(all_tiles.parts));
+    const std::int64_t rounds = ceil_div(s.batch * s.groups * s.output[0] * q * r * c, threads);
+    const auto tiles = static_cast<double>(ceil_div(all_tiles.parts, c));
+    const double products =
+        tiles * static_cast<double>(block_rows) *
+        (row_step * static_cast<double>(depth) + static_cast<double>(block_columns) * storing +
+         static_cast<double>(points.parts) * 30);
+    const double elements = block_elements(s, block_rows, block_columns);
+    // From L3, then to and from L2.
+    const double copying = elements * static_cast<double>(element_bytes) / (copies ? 10 : 30);
+    const double weights =
+        tiles * static_cast<double>(depth * max_vectors * kernels.lanes * element_bytes) / 24;
+    const double total = static_cast<double>(rounds) * (products + copying + weights + 600);
+    if (total >= cycles) return;
+    cycles = total;
+    rows = block_rows, columns = block_columns;
+    row_parts = ceil_div(height, rows), column_parts = q, channel_parts = c;
+  };
   for (std::int64_t c = 1; c <= std::min<std::int64_t>(all_tiles.parts, 4 * threads); c *= 2)
     for (std::int64_t r = fewest_row_parts;
-         r <= std::min<std::int64_t>(height, fewest_row_parts + 4 * threads); ++r) {
-      const std::int64_t block_rows = ceil_div(height, r);
-      const std::int64_t rounds = ceil_div(others * r * c, threads);
-      const auto tiles = static_cast<double>(ceil_div(all_tiles.parts, c));
-      const double products =
-          tiles * static_cast<double>(block_rows) *
-          (row_step * static_cast<double>(depth) + static_cast<double>(columns) * storing +
-           static_cast<double>(points.parts) * 30);
-      const double elements = block_elements(s, block_rows, columns);
-      // From L3, then to and from L2.
-      const double copying = elements * static_cast<double>(element_bytes) / (copies ? 10 : 30);
-      const double weights =
-          tiles * static_cast<double>(depth * max_vectors * kernels.lanes * element_bytes) / 24;
-      const double total = static_cast<double>(rounds) * (products + copying + weights + 600);
-      if (total < cycles) {
-        cycles = total;
-        rows = block_rows;
-        row_parts = ceil_div(height, rows);
-        channel_parts = c;
-      }
-    }
+         r <= std::min<std::int64_t>(height, fewest_row_parts + 4 * threads); ++r)
+      for (std::int64_t q = fewest_column_parts; q <= most_column_parts; ++q) consider(c, r, q);
 }
 
 // Whether each panel of the weights serves a single block: packed where it is used, it never leaves L2.
