@@ -34,6 +34,8 @@ constexpr std::int64_t buffer_columns = 512;
 // interrupt is served in time.
 constexpr std::int64_t least_task_macs = 1 << 16;
 constexpr std::int64_t most_task_macs = 1 << 24;
+// More than most L2 caches hold; of shorter rows requests would be for the same lines again and again.
+constexpr std::int64_t far_bytes = std::int64_t{8} << 20, shortest_far_row = 48;
 // Results that a walk computes, in a block of a plane or in several planes: so many that its start and the rows that
 // neighbouring blocks both read do not show. The rows of a block follow from its columns, if it had at most so many.
 constexpr std::int64_t walk_points = 8192;
@@ -481,6 +483,9 @@ class Depthwise final : public ConvAlgorithm {
     piece.weight_plane = shape_.taps();
     piece.start_plane = plane.start_step;
     piece.result_plane = forward_ ? shape_.output_plane() : shape_.input_plane();
+    constexpr std::int64_t element = sizeof(T);
+    piece.far = (shape_.input_size() + shape_.output_size()) * element > far_bytes &&
+                lattice.row.pitch * element >= shortest_far_row;
     lattice.walk(piece);
   }
 

@@ -76,6 +76,7 @@ struct DepthwisePiece {
   // For walks: this many planes of results, each from one plane of the source, and the distances between them.
   std::int64_t planes;
   std::ptrdiff_t source_plane, weight_plane, start_plane, result_plane;
+  bool far;  // source and result come from L3 or memory: they are asked for early
   // For walks of two columns: those in between, as many or one less; results are neighbours in memory.
   const DepthwiseAxis* odd_column;
   const T* odd_weight;
