@@ -313,7 +313,8 @@ class Winograd final : public ConvAlgorithm {
         if (cost < best_cost) best_cost = cost, best = {size, parts};
       }
     const SharedBlocks shared = shared_blocks(g_, kernels_, gemm_, units_, threads_);
-    if (static_cast<double>(g_.groups) * shared.cycles < best_cost) return {shared.units, 1, shared.panels};
+    if (static_cast<double>(g_.groups) * shared.cycles < most_shared_cost * best_cost)
+      return {shared.units, 1, shared.panels};
     return best;
   }
 
