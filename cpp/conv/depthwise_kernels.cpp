@@ -373,13 +373,81 @@ CONVNATIVE_INLINE void walk_rows(const DepthwisePiece<T>& p) {
   }
 }
 
+// As walk_columns, two planes at a time, whose rows fill a half of the vector each at the most: with the same sums.
+template <class T, int Step, int RowStep, bool Far, int Taps>
+CONVNATIVE_INLINE void walk_twins(const DepthwisePiece<T>& p) {
+  using V = Vec<T>;
+  using Reg = typename V::Reg;
+  using Lanes = TwinColumns<T, Step, Taps>;
+  constexpr int older = (Taps - 1) / RowStep, half = Lanes::half;
+  constexpr auto all = std::make_integer_sequence<int, V::lanes>{};
+  const std::int64_t count = p.end - p.begin;
+  const typename V::Mask low = lane_mask<T>(0, count), high = lane_mask<T>(half, half + count);
+  const Lanes lanes(*p.column, p.column->at(p.begin), p.source_plane);
+  const auto both = [&](const T* one, std::ptrdiff_t twin) {
+    return halves_of(V::broadcast(one[0]), V::broadcast(one[twin]), all);
+  };
+
+  for (std::int64_t plane = 0; plane < p.planes; plane += 2) {
+    const T* const weight = p.weight + plane * p.weight_plane;
+    Reg w[Taps][Taps];
+#pragma GCC unroll 7
+    for (int r = 0; r < Taps; ++r)
+#pragma GCC unroll 7
+      for (int s = 0; s < Taps; ++s)
+        w[r][s] = both(weight + r * p.chain_weight_step + s * p.column_weight_step, p.weight_plane);
+    const bool held = p.start == nullptr;
+    const Reg start = held ? V::zero() : both(p.start + plane * p.start_plane, p.start_plane);
+    SourceRows<T, Lanes, Taps, V::lanes*(Step == 2 ? 2 : 1), Far> source(lanes, p, p.begin, plane);
+    T* result = p.result + plane * p.result_plane;
+    const T* newest = result;
+    Reg sums[older + 1];
+#pragma GCC unroll 7
+    for (int k = 0; k <= older; ++k) sums[k] = V::zero();
+    for (std::int64_t i = -older; i < p.row_end; ++i) {
+#pragma GCC unroll 7
+      for (int k = older; k > 0; --k) sums[k] = sums[k - 1];
+      sums[0] = start;
+      if (held && i < p.row_end - older) {
+        sums[0] = Lanes::load_halves(newest, newest + p.result_plane, low, high);
+        newest += p.result_step;
+      }
+      add_rows<T, RowStep, Taps>(sums, w, source);
+      if (i < 0) continue;
+      if constexpr (Far) __builtin_prefetch(result + result_rows_ahead * p.result_step, 1);
+      V::store(low, result, sums[older]);
+      V::store(high, result + p.result_plane - half, sums[older]);
+      result += p.result_step;
+    }
+  }
+}
+
+template <class T, int Step, int RowStep, bool Far, int Taps>
+CONVNATIVE_INLINE void walk_planes(DepthwisePiece<T> p) {
+  // Dense columns would need as many loads for two planes as for one after the other, and the weights of larger kernels
+  // would not stay in registers.
+  if constexpr (twins<T> && Step == 2 && Taps == 3) {
+    const std::int64_t pairs = p.end - p.begin <= Vec<T>::lanes / 2 ? p.planes / 2 * 2 : 0;
+    if (pairs > 0) {
+      const std::int64_t planes = p.planes;
+      p.planes = pairs;
+      walk_twins<T, Step, RowStep, Far, Taps>(p);
+      if (pairs == planes) return;
+      p.planes = 1;
+      p.source += pairs * p.source_plane, p.weight += pairs * p.weight_plane,
+          p.result += pairs * p.result_plane;
+      if (p.start != nullptr) p.start += pairs * p.start_plane;
+    }
+  }
+  walk_rows<T, Step, RowStep, Far, Taps>(p);
+}
+
 template <class T, int Step, int RowStep, int Taps>
 void walk(const DepthwisePiece<T>& piece) {
-  const DepthwisePiece<T> p = piece;
-  if (p.far)
-    walk_rows<T, Step, RowStep, true, Taps>(p);
+  if (piece.far)
+    walk_planes<T, Step, RowStep, true, Taps>(piece);
   else
-    walk_rows<T, Step, RowStep, false, Taps>(p);
+    walk_planes<T, Step, RowStep, false, Taps>(piece);
 }
 
 // The first `columns` of first[0], second[0], first[1], second[1], ...

@@ -203,14 +203,15 @@ class Winograd final : public ConvAlgorithm {
     for (std::int64_t index = 0; index < g_.groups * blocks_.parts; ++index) {
       Block block = block_of(index, arrays, packed);
       block.v = workspace;
-      // Calls body(unit part, item) for `items` items of the block's parts, which are enough for all threads.
+      // Calls body(piece of the block, item, first tile) for each of `items` items and of so many pieces that all threads
+      // have some.
       const auto for_each_part = [&](std::int64_t items, const auto& body) {
         const std::int64_t parts =
             std::min(block.last - block.first, ceil_div(std::int64_t{4} * threads_, items));
         parallel_for(items * parts, threads_, [&](std::int64_t task, int thread) {
           const std::int64_t part = task % parts, units = block.last - block.first;
           Block piece = block;
-          piece.first = block.first + part * units / parts,
+          piece.first = block.first + part * units / parts;
           piece.last = block.first + (part + 1) * units / parts;
           piece.scratch = scratch + thread * scratch_size();
           body(piece, task / parts, (piece.first - block.first) * units_.phases);
