@@ -232,9 +232,8 @@ class Winograd final : public ConvAlgorithm {
           piece.m = m_of(p);
           const T* const next_u =
               block.packed + u_place(next) + (frequency + (p + 1) / panels) * u_frequency(next.index);
-          const T* const next_v = p + 1 < panels ? nullptr : block.v + (frequency + 1) * v_frequency_;
-          multiply_frequency(piece, panel, block.packed + u_place(panel), static_cast<int>(frequency),
-                             {next_u, next_v}, [] {});
+          multiply_frequency(piece, panel, block.packed + u_place(panel), static_cast<int>(frequency), next_u,
+                             [] {});
         });
         for_each_part(panels, [&](Block& piece, std::int64_t p, std::int64_t tile) {
           const Panel panel = panel_of(first + p);
@@ -465,20 +464,14 @@ class Winograd final : public ConvAlgorithm {
                      r.pitch, r.plane});
       });
     for (int frequency = 0; frequency < kernels_.frequencies(); ++frequency)
-      multiply_frequency(block, panel, packed, frequency,
-                         {packed + (frequency + 1) * u_frequency(panel.index), nullptr},
+      multiply_frequency(block, panel, packed, frequency, packed + (frequency + 1) * u_frequency(panel.index),
                          [&] { results.request(); });
   }
 
-  // What comes from L3 behind the products at hand, and moves nearer while they are summed.
-  struct Next {
-    const T *u, *v;  // a panel's and all tiles' of a frequency; v: null if it is there
-  };
-
-  // Calls before_tiles() now and then.
+  // `next_u`: what comes from L3 behind `packed`. Calls before_tiles() now and then.
   template <class BeforeTiles>
   void multiply_frequency(const Block& block, const Panel& panel, const T* packed, int frequency,
-                          const Next& next, const BeforeTiles& before_tiles) const {
+                          const T* next_u, const BeforeTiles& before_tiles) const {
     const EvenSplit tiles((block.last - block.first) * units_.phases, gemm_.max_rows);
     const std::int64_t width = panel_width(panel.index);
     const int row = frequency / kernels_.inputs, column = frequency % kernels_.inputs;
@@ -495,12 +488,8 @@ class Winograd final : public ConvAlgorithm {
     for (std::int64_t tile = 0; tile < tiles.parts; ++tile) {
       const std::int64_t first = tiles.begin(tile);
       before_tiles();
-      // A cache line a step: as many rows as U has of them in a step bring all of it.
-      const std::int64_t behind = tile - width / line;
-      const T* const next_v =
-          next.v == nullptr || behind < 0 ? nullptr : next.v + behind * g_.sum_channels() * line;
-      const Rows part{v + first * v_tile_, u, m + first * width, tiles.end(tile) - first, tile, width,
-                      {next.u, next_v}};
+      const Rows part{
+          v + first * v_tile_, u, m + first * width, tiles.end(tile) - first, tile, width, next_u};
       if (all)
         sum(part, 0, place(rows, 0, 0), false);
       else
@@ -514,7 +503,7 @@ class Winograd final : public ConvAlgorithm {
     const T *v, *u;
     T* m;
     std::int64_t count, index, width;
-    Next next;
+    const T* next_u;
   };
 
   // M (+)= the sums over [begin, end).
@@ -528,11 +517,9 @@ class Winograd final : public ConvAlgorithm {
     for (std::int64_t channel = begin; channel < end; channel += depth, add = true) {
       const std::int64_t channels = std::min(depth, end - channel);
       const T* const u = rows.u + channel * rows.width;
-      const T* const next = rows.next.v != nullptr
-                                ? rows.next.v + channel * line
-                                : rows.next.u + channel * rows.width + rows.index * channels * line;
+      // U comes from L3: while this block of it is at work, the one behind it moves nearer.
       kernel.run({rows.v + channel, v_tile_, 1, u, channels, rows.m, rows.width, rows.width, nullptr, add,
-                  next, split && add});
+                  rows.next_u + channel * rows.width + rows.index * channels * line, split && add});
     }
   }
 
