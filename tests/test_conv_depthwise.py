@@ -248,6 +248,28 @@ def test_same_bits_for_any_split_of_the_batch(problem, operation, dtype, isa):
         assert_same_bits(alone[0], whole[n])
 
 
+FAR = [
+    ((8, 1101, 14, 14), 3, 2),  # two narrow planes share a vector, one is left over
+    ((8, 96, 45, 50), 3, 1),
+    ((8, 96, 45, 50), 3, 2),
+    ((8, 96, 45, 50), 5, 1),
+    ((8, 96, 45, 50), 7, 2),
+]
+
+
+@pytest.mark.parametrize("operation", ["forward", "grad_input"])
+@pytest.mark.parametrize(("shape", "taps", "stride"), FAR)
+def test_rows_that_are_asked_for_early_have_the_same_bits(shape, taps, stride, operation, isa):
+    """Beyond 8 MiB walks ask for far rows; an image alone is smaller."""
+    geometry = stride, taps // 2, 1, shape[1]
+    x, w, b, g = data(shape, (taps, taps), 1, geometry, np.float32, "far")
+    assert x.nbytes + g.nbytes > 8 * 2**20
+    actual = run(operation, (x, w, b, g), geometry)
+    for image in range(shape[0]):
+        one = slice(image, image + 1)
+        assert_same_bits(run(operation, (x[one], w, b, g[one]), geometry), actual[one])
+
+
 @pytest.mark.parametrize(("operation", "problem"), EVERY_PROBLEM, ids=str)
 def test_same_bits_on_avx2_and_avx512(problem, operation, dtype):
     if not {"avx2", "avx512"} <= set(_core.available_isas()):

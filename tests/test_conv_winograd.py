@@ -329,15 +329,20 @@ def test_a_shifted_image_gives_the_shifted_result(operation, algorithm, shape, s
     assert_same_bits(here, one[..., edge : -dy - edge, edge : -dx - edge])
 
 
-@pytest.mark.parametrize(("shape", "operation", "algorithm"), cases([*SHAPES[:9], *SHAPES[-2:]]))
-def test_same_bits_for_any_number_of_threads(shape, operation, algorithm, isa):
-    arrays = draw(shape)
+def with_any_number_of_threads(operation, arrays, shape, algorithm):
+    """Return the result, which any number of threads has."""
     results = []
     for threads in (1, 2, 3, 7):
         _core.set_num_threads(threads)
         results.append(operation(arrays, shape, algorithm=algorithm))
     for result in results[1:]:
         assert_same_bits(result, results[0])
+    return results[0]
+
+
+@pytest.mark.parametrize(("shape", "operation", "algorithm"), cases([*SHAPES[:9], *SHAPES[-2:]]))
+def test_same_bits_for_any_number_of_threads(shape, operation, algorithm, isa):
+    with_any_number_of_threads(operation, draw(shape), shape, algorithm)
 
 
 SHARED = [
@@ -367,17 +372,12 @@ def some_channels(operation, arrays, shape, channels):
 def test_blocks_that_threads_share(operation, shape, algorithm, isa):
     """All threads work on one block, with the bits of blocks of their own."""
     arrays = draw(shape)
-    results = []
-    for threads in (1, 2, 3, 7):
-        _core.set_num_threads(threads)
-        results.append(operation(arrays, shape, algorithm=algorithm))
-    for result in results[1:]:
-        assert_same_bits(result, results[0])
+    result = with_any_number_of_threads(operation, arrays, shape, algorithm)
     check_errors(operation, shape, "normal", algorithm)
     if shape.groups == 1:
         channels = slice(20, 52)
         some = operation(*some_channels(operation, arrays, shape, channels), algorithm=algorithm)
-        assert_same_bits(some, results[0][:, channels])
+        assert_same_bits(some, result[:, channels])
 
 
 def test_threads_share_blocks_where_weights_are_large(isa):

@@ -98,15 +98,15 @@ double tile_cycles(const WinogradGeometry& g, const WinogradKernels<T>& kernels,
   return products + transforms;
 }
 
-// Cycles in which U of so many vectors of output channels passes from where it lies to L2, by so many bytes a cycle
-// from L3.
+// Cycles in which U of so many vectors of output channels passes from where it lies to L2; `from_l3`: bytes a cycle, if
+// it lies there.
 template <class T>
 double fetch_cycles(const WinogradGeometry& g, const WinogradKernels<T>& kernels, const GemmKernels<T>& gemm,
-                    double out_vectors, double cached_bytes_per_cycle) {
+                    double out_vectors, double from_l3) {
   const double bytes = weight_vectors(g, kernels, out_vectors) * gemm.lanes * static_cast<double>(sizeof(T));
   if (bytes <= static_cast<double>(nominal_l2_bytes)) return 0;  // it stays in L2
   const bool cached = static_cast<double>(g.groups) * bytes <= most_cached_bytes;
-  return bytes / (cached ? cached_bytes_per_cycle : 14);
+  return bytes / (cached ? from_l3 : 14);
 }
 
 // Blocks of tiles that all threads work on, a stage after the other, with V and M of some panels in L3.
@@ -116,6 +116,7 @@ struct SharedBlocks {
   double cycles = std::numeric_limits<double>::infinity();  // of a group, on each thread
 };
 
+// The largest that `threads` threads have the workspace for.
 template <class T>
 SharedBlocks shared_blocks(const WinogradGeometry& g, const WinogradKernels<T>& kernels,
                            const GemmKernels<T>& gemm, const WinogradTiles& units, int threads) {
