@@ -316,28 +316,81 @@ struct SourceRows {
   }
 };
 
+// What a walk's vector holds of each row: columns of one plane.
+template <class T, int Step, bool Full, int Taps>
+struct OnePlane {
+  using V = Vec<T>;
+  using Reg = typename V::Reg;
+  static constexpr int planes = 1;
+  std::int64_t count;
+  Columns<T, Step, Taps, Full> lanes;
+  typename V::Mask mask;
+
+  CONVNATIVE_INLINE OnePlane(const DepthwisePiece<T>& p, std::int64_t x)
+      : count(p.end - x < V::lanes ? p.end - x : V::lanes),
+        lanes(*p.column, p.column->at(x), count),
+        mask(V::mask(first_lanes(count))) {}
+
+  // One number of each plane, numbers and results `step` apart from plane to plane.
+  CONVNATIVE_INLINE Reg broadcast(const T* one, std::ptrdiff_t /*step*/) const { return V::broadcast(*one); }
+  CONVNATIVE_INLINE Reg load(const T* result, std::ptrdiff_t /*step*/) const {
+    return Full ? V::load(result) : V::load(mask, result);
+  }
+  CONVNATIVE_INLINE void store(T* result, std::ptrdiff_t /*step*/, Reg sums) const {
+    if (Full)
+      V::store(result, sums);
+    else
+      V::store(mask, result, sums);
+  }
+};
+
+// Or two planes, whose rows fill a half of the vector each at the most, with the sums that each has alone.
+template <class T, int Step, int Taps>
+struct TwoPlanes {
+  using V = Vec<T>;
+  using Reg = typename V::Reg;
+  using Lanes = TwinColumns<T, Step, Taps>;
+  static constexpr int planes = 2;
+  Lanes lanes;
+  typename V::Mask low, high;
+
+  CONVNATIVE_INLINE TwoPlanes(const DepthwisePiece<T>& p, std::int64_t x)
+      : lanes(*p.column, p.column->at(x), p.source_plane),
+        low(lane_mask<T>(0, p.end - x)),
+        high(lane_mask<T>(Lanes::half, Lanes::half + p.end - x)) {}
+
+  CONVNATIVE_INLINE Reg broadcast(const T* one, std::ptrdiff_t step) const {
+    return halves_of(V::broadcast(one[0]), V::broadcast(one[step]),
+                     std::make_integer_sequence<int, V::lanes>{});
+  }
+  CONVNATIVE_INLINE Reg load(const T* result, std::ptrdiff_t step) const {
+    return Lanes::load_halves(result, result + step, low, high);
+  }
+  CONVNATIVE_INLINE void store(T* result, std::ptrdiff_t step, Reg sums) const {
+    V::store(low, result, sums);
+    V::store(high, result + step - Lanes::half, sums);
+  }
+};
+
 // One vector of columns of all planes, downwards.
-template <class T, int Step, int RowStep, bool Full, bool Far, int Taps>
+template <class T, int Step, int RowStep, bool Far, int Taps, class Planes>
 CONVNATIVE_INLINE void walk_columns(const DepthwisePiece<T>& p, std::int64_t x) {
   using V = Vec<T>;
   using Reg = typename V::Reg;
-  using Lanes = Columns<T, Step, Taps, Full>;
   constexpr int older = (Taps - 1) / RowStep;
-  const std::int64_t count = p.end - x < V::lanes ? p.end - x : V::lanes;
-  const typename V::Mask mask = V::mask(first_lanes(count));
-  const Lanes lanes(*p.column, p.column->at(x), count);
+  const Planes at(p, x);
 
-  for (std::int64_t plane = 0; plane < p.planes; ++plane) {
+  for (std::int64_t plane = 0; plane < p.planes; plane += Planes::planes) {
     const T* const weight = p.weight + plane * p.weight_plane;
     Reg w[Taps][Taps];
 #pragma GCC unroll 7
     for (int r = 0; r < Taps; ++r)
 #pragma GCC unroll 7
       for (int s = 0; s < Taps; ++s)
-        w[r][s] = V::broadcast(weight[r * p.chain_weight_step + s * p.column_weight_step]);
+        w[r][s] = at.broadcast(weight + r * p.chain_weight_step + s * p.column_weight_step, p.weight_plane);
     const bool held = p.start == nullptr;
-    const Reg start = held ? V::zero() : V::broadcast(p.start[plane * p.start_plane]);
-    SourceRows<T, Lanes, Taps, V::lanes*(Step == 2 ? 2 : 1), Far> source(lanes, p, x, plane);
+    const Reg start = held ? V::zero() : at.broadcast(p.start + plane * p.start_plane, p.start_plane);
+    SourceRows<T, decltype(at.lanes), Taps, V::lanes*(Step == 2 ? 2 : 1), Far> source(at.lanes, p, x, plane);
     T* result = p.result + plane * p.result_plane + (x - p.begin);
     const T* newest = result;
     Reg sums[older + 1];
@@ -348,16 +401,13 @@ CONVNATIVE_INLINE void walk_columns(const DepthwisePiece<T>& p, std::int64_t x) 
       for (int k = older; k > 0; --k) sums[k] = sums[k - 1];
       sums[0] = start;
       if (held && i < p.row_end - older) {
-        sums[0] = Full ? V::load(newest) : V::load(mask, newest);
+        sums[0] = at.load(newest, p.result_plane);
         newest += p.result_step;
       }
       add_rows<T, RowStep, Taps>(sums, w, source);
       if (i < 0) continue;
       if constexpr (Far) __builtin_prefetch(result + result_rows_ahead * p.result_step, 1);
-      if (Full)
-        V::store(result, sums[older]);
-      else
-        V::store(mask, result, sums[older]);
+      at.store(result, p.result_plane, sums[older]);
       result += p.result_step;
     }
   }
@@ -367,58 +417,9 @@ template <class T, int Step, int RowStep, bool Far, int Taps>
 CONVNATIVE_INLINE void walk_rows(const DepthwisePiece<T>& p) {
   for (std::int64_t x = p.begin; x < p.end; x += Vec<T>::lanes) {
     if (Step != 0 && x >= p.full_begin && x + Vec<T>::lanes <= p.full_end)
-      walk_columns<T, Step, RowStep, Step != 0, Far, Taps>(p, x);
+      walk_columns<T, Step, RowStep, Far, Taps, OnePlane<T, Step, Step != 0, Taps>>(p, x);
     else
-      walk_columns<T, Step, RowStep, false, Far, Taps>(p, x);
-  }
-}
-
-// As walk_columns, two planes at a time, whose rows fill a half of the vector each at the most: with the same sums.
-template <class T, int Step, int RowStep, bool Far, int Taps>
-CONVNATIVE_INLINE void walk_twins(const DepthwisePiece<T>& p) {
-  using V = Vec<T>;
-  using Reg = typename V::Reg;
-  using Lanes = TwinColumns<T, Step, Taps>;
-  constexpr int older = (Taps - 1) / RowStep, half = Lanes::half;
-  constexpr auto all = std::make_integer_sequence<int, V::lanes>{};
-  const std::int64_t count = p.end - p.begin;
-  const typename V::Mask low = lane_mask<T>(0, count), high = lane_mask<T>(half, half + count);
-  const Lanes lanes(*p.column, p.column->at(p.begin), p.source_plane);
-  const auto both = [&](const T* one, std::ptrdiff_t twin) {
-    return halves_of(V::broadcast(one[0]), V::broadcast(one[twin]), all);
-  };
-
-  for (std::int64_t plane = 0; plane < p.planes; plane += 2) {
-    const T* const weight = p.weight + plane * p.weight_plane;
-    Reg w[Taps][Taps];
-#pragma GCC unroll 7
-    for (int r = 0; r < Taps; ++r)
-#pragma GCC unroll 7
-      for (int s = 0; s < Taps; ++s)
-        w[r][s] = both(weight + r * p.chain_weight_step + s * p.column_weight_step, p.weight_plane);
-    const bool held = p.start == nullptr;
-    const Reg start = held ? V::zero() : both(p.start + plane * p.start_plane, p.start_plane);
-    SourceRows<T, Lanes, Taps, V::lanes*(Step == 2 ? 2 : 1), Far> source(lanes, p, p.begin, plane);
-    T* result = p.result + plane * p.result_plane;
-    const T* newest = result;
-    Reg sums[older + 1];
-#pragma GCC unroll 7
-    for (int k = 0; k <= older; ++k) sums[k] = V::zero();
-    for (std::int64_t i = -older; i < p.row_end; ++i) {
-#pragma GCC unroll 7
-      for (int k = older; k > 0; --k) sums[k] = sums[k - 1];
-      sums[0] = start;
-      if (held && i < p.row_end - older) {
-        sums[0] = Lanes::load_halves(newest, newest + p.result_plane, low, high);
-        newest += p.result_step;
-      }
-      add_rows<T, RowStep, Taps>(sums, w, source);
-      if (i < 0) continue;
-      if constexpr (Far) __builtin_prefetch(result + result_rows_ahead * p.result_step, 1);
-      V::store(low, result, sums[older]);
-      V::store(high, result + p.result_plane - half, sums[older]);
-      result += p.result_step;
-    }
+      walk_columns<T, Step, RowStep, Far, Taps, OnePlane<T, Step, false, Taps>>(p, x);
   }
 }
 
@@ -431,11 +432,12 @@ CONVNATIVE_INLINE void walk_planes(DepthwisePiece<T> p) {
     if (pairs > 0) {
       const std::int64_t planes = p.planes;
       p.planes = pairs;
-      walk_twins<T, Step, RowStep, Far, Taps>(p);
+      walk_columns<T, Step, RowStep, Far, Taps, TwoPlanes<T, Step, Taps>>(p, p.begin);
       if (pairs == planes) return;
       p.planes = 1;
-      p.source += pairs * p.source_plane, p.weight += pairs * p.weight_plane,
-          p.result += pairs * p.result_plane;
+      p.source += pairs * p.source_plane;
+      p.weight += pairs * p.weight_plane;
+      p.result += pairs * p.result_plane;
       if (p.start != nullptr) p.start += pairs * p.start_plane;
     }
   }
