@@ -42,80 +42,163 @@ struct OfGradOutput {
 
 // Columns are transformed where pixels are the lanes, as they lie in memory; squares of pixels and channels
 // are transposed; rows are transformed where channels are the lanes, as the products want them.
-template <class T, class Row, class Line>
-void transform_lines(const WinogradInputRun<T>& run) {
+
+// The first of these for a vector of pixels from `pixel` on, to columns[frequency row][channel][pixel]. `false`: all lie
+// outside, and nothing is stored.
+template <class T, class Row>
+CONVNATIVE_INLINE bool transform_columns(const WinogradPatch<T>& p, std::int64_t pixel, T* columns) {
   using V = Vec<T>;
   using Reg = typename V::Reg;
   constexpr int lanes = V::lanes, rows_read = Row::size, row_frequencies = Row::frequencies;
-  constexpr int size = Line::size, frequencies = Line::frequencies;
-  constexpr std::ptrdiff_t square = lanes * lanes, strip_row = run_pixels * lanes;
-  const WinogradPatch<T>& p = run.patch;
-  T* const columns = run.scratch;  // [frequency row][channel][pixel], one vector of pixels
-  T* const strip = columns + row_frequencies * square;  // [frequency row][pixel][channel]
   const std::int64_t first_row = clamp((p.step - 1 - p.row) / p.step, 0, rows_read);
   const std::int64_t last_row = clamp((p.height - p.row + p.step - 1) / p.step, 0, rows_read);
-  const std::int64_t pixels = (run.units * Line::step + size - Line::step) * p.step;
+  const std::int64_t x = p.column + pixel;
+  const std::int64_t first = clamp(-x, 0, lanes), last = clamp(p.width - x, 0, lanes);
+  if (first >= last || first_row >= last_row) return false;
+  const typename V::Mask mask = V::mask(first_lanes(last) & ~first_lanes(first));
   const std::ptrdiff_t row_stride = p.step * p.width;
+  const T* source = p.channel + p.row * p.width + x;
+  for (std::int64_t c = 0; c < p.channels; ++c, source += p.plane, columns += lanes) {
+    Reg d[rows_read], t[row_frequencies];
+#pragma GCC unroll 8
+    for (int r = 0; r < rows_read; ++r)
+      d[r] = r >= first_row && r < last_row ? V::load(mask, source + r * row_stride) : V::zero();
+    Row::apply(d, t);
+#pragma GCC unroll 8
+    for (int r = 0; r < row_frequencies; ++r) V::store(columns + r * (lanes * lanes), t[r]);
+  }
+  return true;
+}
 
+// The first `count` vectors, and zeros behind them.
+template <class T>
+CONVNATIVE_INLINE void load_square(const T* source, std::int64_t count,
+                                   typename Vec<T>::Reg (&rows)[Vec<T>::lanes]) {
+  using V = Vec<T>;
+  if (count == V::lanes) {
+#pragma GCC unroll 16
+    for (int i = 0; i < V::lanes; ++i) rows[i] = V::load(source + i * V::lanes);
+  } else {
+#pragma GCC unroll 16
+    for (int i = 0; i < V::lanes; ++i) rows[i] = i < count ? V::load(source + i * V::lanes) : V::zero();
+  }
+}
+
+// One row of one tile, or of one phase of it, to the frequencies of V.
+template <class T, class Line>
+CONVNATIVE_INLINE void transform_row(const typename Vec<T>::Reg (&d)[Line::size], std::int64_t channels, T* v,
+                                     std::ptrdiff_t frequency_stride) {
+  using V = Vec<T>;
+  typename V::Reg t[Line::frequencies];
+  Line::apply(d, t);
+  if (Line::pads || channels == V::lanes) {
+#pragma GCC unroll 8
+    for (int i = 0; i < Line::frequencies; ++i, v += frequency_stride) V::store(v, t[i]);
+  } else {
+    const typename V::Mask exist = V::mask(first_lanes(channels));
+#pragma GCC unroll 8
+    for (int i = 0; i < Line::frequencies; ++i, v += frequency_stride) V::store(exist, v, t[i]);
+  }
+}
+
+// Where vectors of pixels are whole units, rows are transformed from the registers that have been transposed; what the
+// next vector needs of them is kept.
+template <class T, class Row, class Line, int Step>
+void transform_whole_units(const WinogradInputRun<T>& request) {
+  using V = Vec<T>;
+  using Reg = typename V::Reg;
+  constexpr int lanes = V::lanes, size = Line::size, unit_pixels = Line::step * Step;
+  constexpr int more = (size - Line::step) * Step,
+                kept = (more + unit_pixels - 1) / unit_pixels * unit_pixels;
+  static_assert(lanes % unit_pixels == 0);
+  // A copy: what a reference reaches may change with every store.
+  const WinogradInputRun<T> run = request;
+  const WinogradPatch<T> p = run.patch;
+  T* const columns = run.scratch;
+  T* const rest = columns + Row::frequencies * lanes * lanes;  // [frequency row][pixel][channel]
+  const std::int64_t pixels = run.units * unit_pixels + more;
   for (std::int64_t pixel = 0; pixel < pixels; pixel += lanes) {
-    const std::int64_t x = p.column + pixel;
-    const std::int64_t first = clamp(-x, 0, lanes), last = clamp(p.width - x, 0, lanes);
-    T* target = strip + pixel * lanes;
-    if (first >= last || first_row >= last_row) {
+    const std::int64_t channels = transform_columns<T, Row>(p, pixel, columns) ? p.channels : 0;
+    const std::int64_t first_unit = (pixel - kept) / unit_pixels;
+#pragma GCC unroll 1
+    for (int r = 0; r < Row::frequencies; ++r) {
+      Reg transposed[lanes], window[kept + lanes];
+      load_square<T>(columns + r * lanes * lanes, channels, transposed);
+      if (channels > 0) transpose(transposed);
+#pragma GCC unroll 16
+      for (int i = 0; i < kept; ++i) window[i] = V::load(rest + (r * kept + i) * lanes);
+#pragma GCC unroll 16
+      for (int i = 0; i < lanes; ++i) window[kept + i] = transposed[i];
+#pragma GCC unroll 16
+      for (int i = 0; i < kept; ++i) V::store(rest + (r * kept + i) * lanes, window[lanes + i]);
+      T* const v = run.v + r * Line::frequencies * run.frequency_stride;
 #pragma GCC unroll 8
-      for (int r = 0; r < row_frequencies; ++r)
-        for (int j = 0; j < lanes; ++j) V::store(target + r * strip_row + j * lanes, V::zero());
-      continue;
+      for (int u = 0; u < lanes / unit_pixels; ++u) {
+        const std::int64_t unit = first_unit + u;
+        if (unit < 0 || unit >= run.units) continue;
+#pragma GCC unroll 2
+        for (int phase = 0; phase < Step; ++phase) {
+          Reg d[size];
+#pragma GCC unroll 8
+          for (int i = 0; i < size; ++i) d[i] = window[u * unit_pixels + i * Step + phase];
+          transform_row<T, Line>(d, p.channels, v + unit * run.unit_stride + phase * run.phase_stride,
+                                 run.frequency_stride);
+        }
+      }
     }
-    const typename V::Mask mask = V::mask(first_lanes(last) & ~first_lanes(first));
-    for (std::int64_t c = 0; c < p.channels; ++c) {
-      const T* const source = p.channel + c * p.plane + p.row * p.width + x;
-      Reg d[rows_read], t[row_frequencies];
-#pragma GCC unroll 8
-      for (int r = 0; r < rows_read; ++r)
-        d[r] = r >= first_row && r < last_row ? V::load(mask, source + r * row_stride) : V::zero();
-      Row::apply(d, t);
-#pragma GCC unroll 8
-      for (int r = 0; r < row_frequencies; ++r) V::store(columns + r * square + c * lanes, t[r]);
-    }
+  }
+}
+
+template <class T, class Row, class Line>
+void transform_lines(const WinogradInputRun<T>& request) {
+  using V = Vec<T>;
+  using Reg = typename V::Reg;
+  constexpr int lanes = V::lanes, row_frequencies = Row::frequencies, size = Line::size;
+  if constexpr (lanes % Line::step == 0)
+    if (request.patch.step == 1) return transform_whole_units<T, Row, Line, 1>(request);
+  if constexpr (lanes % (Line::step * 2) == 0)
+    if (request.patch.step == 2) return transform_whole_units<T, Row, Line, 2>(request);
+  constexpr std::ptrdiff_t square = lanes * lanes, strip_row = run_pixels * lanes;
+  const WinogradInputRun<T> run = request;
+  const WinogradPatch<T> p = run.patch;
+  T* const columns = run.scratch;
+  T* const strip = columns + row_frequencies * square;  // [frequency row][pixel][channel]
+  const std::int64_t pixels = (run.units * Line::step + size - Line::step) * p.step;
+  for (std::int64_t pixel = 0; pixel < pixels; pixel += lanes) {
+    const std::int64_t channels = transform_columns<T, Row>(p, pixel, columns) ? p.channels : 0;
+#pragma GCC unroll 1
     for (int r = 0; r < row_frequencies; ++r) {
-      Reg rows[lanes];
+      Reg transposed[lanes];
+      load_square<T>(columns + r * square, channels, transposed);
+      if (channels > 0) transpose(transposed);
+      T* const target = strip + r * strip_row + pixel * lanes;
 #pragma GCC unroll 16
-      for (int j = 0; j < lanes; ++j)
-        rows[j] = j < p.channels ? V::load(columns + r * square + j * lanes) : V::zero();
-      transpose(rows);
-#pragma GCC unroll 16
-      for (int j = 0; j < lanes; ++j) V::store(target + r * strip_row + j * lanes, rows[j]);
+      for (int i = 0; i < lanes; ++i) V::store(target + i * lanes, transposed[i]);
     }
   }
 
   const std::ptrdiff_t step = p.step * lanes;
-  const bool whole = Line::pads || p.channels == lanes;
-  const typename V::Mask channels = V::mask(first_lanes(p.channels));
   for (std::int64_t unit = 0; unit < run.units; ++unit)
     for (std::int64_t phase = 0; phase < p.step; ++phase) {
       const T* source = strip + unit * Line::step * step + phase * lanes;
       T* v = run.v + unit * run.unit_stride + phase * run.phase_stride;
-      for (int r = 0; r < row_frequencies; ++r, source += strip_row) {
-        Reg d[size], t[frequencies];
+#pragma GCC unroll 1
+      for (int r = 0; r < row_frequencies;
+           ++r, source += strip_row, v += Line::frequencies * run.frequency_stride) {
+        Reg d[size];
 #pragma GCC unroll 8
         for (int i = 0; i < size; ++i) d[i] = V::load(source + i * step);
-        Line::apply(d, t);
-#pragma GCC unroll 8
-        for (int i = 0; i < frequencies; ++i, v += run.frequency_stride)
-          if (whole)
-            V::store(v, t[i]);
-          else
-            V::store(channels, v, t[i]);
+        transform_row<T, Line>(d, p.channels, v, run.frequency_stride);
       }
     }
 }
 
 template <class T, class RowF, class F>
-void transform_weights(const WinogradWeights<T>& w) {
+void transform_weights(const WinogradWeights<T>& request) {
   using V = Vec<T>;
   using Reg = typename V::Reg;
   constexpr int row_taps = RowF::taps, taps = F::taps, row_inputs = RowF::inputs, inputs = F::inputs;
+  const WinogradWeights<T> w = request;
   for (std::int64_t c = 0; c < w.channels; ++c) {
     const T* const channel = w.taps + c * w.taps_stride;
     Reg columns[taps][row_inputs];
@@ -142,12 +225,34 @@ void transform_weights(const WinogradWeights<T>& w) {
   }
 }
 
+// Vectors over channels of `count` pixels to the channels' planes. Not inlined: the caller's registers would not hold
+// the places of all planes.
+template <class T>
+[[gnu::noinline]] void store_pixels(const T* pixels, std::int64_t count, std::int64_t channels,
+                                    std::uint32_t exist, T* output, std::ptrdiff_t plane) {
+  using V = Vec<T>;
+  constexpr int lanes = V::lanes;
+  typename V::Reg rows[lanes];
+  load_square<T>(pixels, count, rows);
+  transpose(rows);
+  if (exist == first_lanes(lanes) && channels == lanes) {
+#pragma GCC unroll 16
+    for (int c = 0; c < lanes; ++c) V::store(output + c * plane, rows[c]);
+  } else {
+    const typename V::Mask mask = V::mask(exist);
+#pragma GCC unroll 16
+    for (int c = 0; c < lanes; ++c)
+      if (c < channels) V::store(mask, output + c * plane, rows[c]);
+  }
+}
+
 template <class T, class RowF, class F>
-bool transform_output(const WinogradOutputRun<T>& run) {
+bool transform_output(const WinogradOutputRun<T>& request) {
   using V = Vec<T>;
   using Reg = typename V::Reg;
   constexpr int lanes = V::lanes, inputs = F::inputs, outputs = F::outputs;
   constexpr int row_inputs = RowF::inputs, row_outputs = RowF::outputs;
+  const WinogradOutputRun<T> run = request;
   // Units whose outputs fill vectors of pixels, or all.
   const std::int64_t pass_units = run.step == 1 && lanes % outputs == 0 ? lanes / outputs : run.units;
   const std::int64_t unit_pixels = outputs * run.step;
@@ -155,33 +260,37 @@ bool transform_output(const WinogradOutputRun<T>& run) {
   const std::uint32_t wanted = run.step == run.phases ? ~0U : 0x55555555U;  // of a vector's pixels
   T* const pixels = run.scratch;                                            // [row][pixel][channel]
   const Reg start = run.start == nullptr ? V::zero() : V::load(V::mask(first_lanes(run.channels)), run.start);
-  Reg finite = V::zero();  // 0 * y, summed: NaN once y is not finite
+  // 0 * y, summed: NaN once y is not finite. One sum would wait for itself.
+  Reg finite[outputs] = {};
   const T* tile = run.m;
 
   for (std::int64_t unit = 0; unit < run.units; unit += pass_units) {
     const std::int64_t units = run.units - unit < pass_units ? run.units - unit : pass_units;
     for (std::int64_t u = 0; u < units; ++u)
       for (std::int64_t phase = 0; phase < run.phases; ++phase, tile += run.tile_stride) {
-        Reg columns[inputs][row_outputs];
-#pragma GCC unroll 8
+        // In memory: they are as many as there are registers.
+        alignas(sizeof(Reg)) T columns[row_outputs][inputs][lanes];
+#pragma GCC unroll 1
         for (int i = 0; i < inputs; ++i) {
-          Reg column[row_inputs];
+          Reg column[row_inputs], y[row_outputs];
 #pragma GCC unroll 8
           for (int r = 0; r < row_inputs; ++r)
             column[r] = V::load(tile + (r * inputs + i) * run.frequency_stride);
-          RowF::output(column, columns[i]);
+          RowF::output(column, y);
+#pragma GCC unroll 8
+          for (int r = 0; r < row_outputs; ++r) V::store(columns[r][i], y[r]);
         }
         T* const target = pixels + (u * unit_pixels + phase) * lanes;
-#pragma GCC unroll 8
+#pragma GCC unroll 1
         for (int r = 0; r < row_outputs; ++r) {
           Reg row[inputs], y[outputs];
 #pragma GCC unroll 8
-          for (int i = 0; i < inputs; ++i) row[i] = columns[i][r];
+          for (int i = 0; i < inputs; ++i) row[i] = V::load(columns[r][i]);
           F::output(row, y);
 #pragma GCC unroll 8
           for (int j = 0; j < outputs; ++j) {
             const Reg value = y[j] + start;
-            finite = V::fma(V::zero(), value, finite);
+            finite[j] = V::fma(V::zero(), value, finite[j]);
             V::store(target + r * row_size + j * run.step * lanes, value);
           }
         }
@@ -190,39 +299,28 @@ bool transform_output(const WinogradOutputRun<T>& run) {
       const std::int64_t x = unit * unit_pixels + pixel, left = units * unit_pixels - pixel;
       const std::int64_t first = clamp(run.first_column - x, 0, lanes);
       const std::int64_t last = clamp(run.last_column - x, first, lanes);
-      const std::uint32_t exist = first_lanes(last) & ~first_lanes(first) & wanted;
-      const typename V::Mask mask = V::mask(exist);
-      for (std::int64_t r = run.first_row; r < run.last_row; ++r) {
-        Reg rows[lanes];
-#pragma GCC unroll 16
-        for (int j = 0; j < lanes; ++j)
-          rows[j] = j < left ? V::load(pixels + r * row_size + (pixel + j) * lanes) : V::zero();
-        transpose(rows);
-        T* const output = run.output + r * run.pitch + x;
-        if (exist == first_lanes(lanes) && run.channels == lanes) {
-#pragma GCC unroll 16
-          for (int c = 0; c < lanes; ++c) V::store(output + c * run.plane, rows[c]);
-        } else {
-#pragma GCC unroll 16
-          for (int c = 0; c < lanes; ++c)
-            if (c < run.channels) V::store(mask, output + c * run.plane, rows[c]);
-        }
-      }
+      for (std::int64_t r = run.first_row; r < run.last_row; ++r)
+        store_pixels<T>(pixels + r * row_size + pixel * lanes, left < lanes ? left : lanes, run.channels,
+                        first_lanes(last) & ~first_lanes(first) & wanted, run.output + r * run.pitch + x,
+                        run.plane);
     }
   }
 
-  return all_zero<T>(finite);
+#pragma GCC unroll 8
+  for (int j = 1; j < outputs; ++j) finite[0] = finite[0] + finite[j];
+  return all_zero<T>(finite[0]);
 }
 
 // Lanes are output channels; squares of them and of (channel, tap) are transposed to lie as grad_weight does.
 template <class T, class RowF, class F>
-bool transform_sums(const WinogradSums<T>& sums) {
+bool transform_sums(const WinogradSums<T>& request) {
   using V = Vec<T>;
   using RowInverse = WinogradTransform<T, RowF::taps, RowF::outputs>;
   using Inverse = WinogradTransform<T, F::taps, F::outputs>;
   using Reg = typename V::Reg;
   constexpr int lanes = V::lanes, inputs = F::inputs, taps = F::taps;
   constexpr int row_inputs = RowF::inputs, row_taps = RowF::taps;
+  const WinogradSums<T> sums = request;
   T* const results = sums.scratch;  // [channel][tap][out channel]
   Reg finite = V::zero();
 
