@@ -38,10 +38,11 @@ struct GemmTile {
   std::int64_t columns;
   const T* row_start;
   bool accumulate;
-  // What is read next, or null: with a_inner 1 a cache line of it is brought near in every step of p.
+  // What is read next, or null: with a_inner 1 some cache lines of it are brought near in every step of p.
   const T* next = nullptr;
   bool add_last = false;                      // with `accumulate` alone
   std::ptrdiff_t next_step = 64 / sizeof(T);  // from line to line
+  int next_lines = 1;                         // in a step
 };
 
 template <class T>

@@ -67,12 +67,19 @@ void microkernel(const GemmTile<T>& tile) {
   } else if (tile.next == nullptr) {
 #pragma GCC unroll 2
     for (std::int64_t p = tile.depth; p > 0; --p, ++a, b += panel) step(a, b);
-  } else {
+  } else if (tile.next_lines == 1) {
     const T* next = tile.next;
 #pragma GCC unroll 2
     for (std::int64_t p = tile.depth; p > 0; --p, ++a, b += panel, next += tile.next_step) {
       step(a, b);
       __builtin_prefetch(next, 0, 2);
+    }
+  } else {
+    const T* next = tile.next;
+    for (std::int64_t p = tile.depth; p > 0; --p, ++a, b += panel) {
+      step(a, b);
+#pragma GCC unroll 1
+      for (int l = 0; l < tile.next_lines; ++l, next += tile.next_step) __builtin_prefetch(next, 0, 2);
     }
   }
 
