@@ -314,7 +314,7 @@ class Winograd final : public ConvAlgorithm {
         const double cost =
             static_cast<double>(rounds) *
             (tile_cycles(g_, kernels_, gemm_, static_cast<double>(size * units_.phases), vectors) +
-             fetch_cycles(g_, kernels_, gemm_, vectors, cached_bytes_per_cycle));
+             fetch_cycles(g_, kernels_, gemm_, vectors));
         if (cost < best_cost) best_cost = cost, best = {size, parts};
       }
     const SharedBlocks shared = shared_blocks(g_, kernels_, gemm_, units_, threads_);
@@ -692,15 +692,15 @@ double cycles(const ConvProblem& problem, int outputs) {
   // A third of the next panel arrives under each of the first three tiles of rows; where there are fewer, the rest is
   // waited for.
   const double shares = std::clamp(std::ceil(tiles / gemm.max_rows), 1.0, 3.0);
-  const double waiting = passing || near || blocks > 1 ? 0 : bytes / 23 * (3 - shares) / (1 + shares);
-  const double own_blocks =
-      blocks * (tile_cycles(g, kernels, gemm, tiles / blocks, out_vectors) +
-                (passing ? 0 : fetch_cycles(g, kernels, gemm, out_vectors, cached_bytes_per_cycle))) +
-      waiting;
-  const double shared =
-      passing ? own_blocks : nominal_threads * shared_blocks(g, kernels, gemm, units, nominal_threads).cycles;
+  const double waiting =
+      passing || near || blocks > 1 ? 0 : bytes / cached_bytes_per_cycle * (3 - shares) / (1 + shares);
+  const double own_blocks = blocks * (tile_cycles(g, kernels, gemm, tiles / blocks, out_vectors) +
+                                      (passing ? 0 : fetch_cycles(g, kernels, gemm, out_vectors))) +
+                            waiting;
+  const double shared = nominal_threads * shared_blocks(g, kernels, gemm, units, nominal_threads).cycles;
+  const double work = !passing && shared < most_shared_cost * own_blocks ? shared : own_blocks;
   constexpr double starting = 6000;
-  return starting + static_cast<double>(g.groups) * (std::min(own_blocks, shared) + packing + fetching);
+  return starting + static_cast<double>(g.groups) * (work + packing + fetching);
 }
 
 // Why tiles of 2, 3 and 4 outputs do not serve a kernel.

@@ -29,17 +29,18 @@ inline constexpr std::int64_t most_block_tiles = 80;
 inline constexpr std::int64_t nominal_l2_bytes = 1 << 20;
 
 // U that stays in most L3 caches; more may come from memory.
-inline constexpr double most_cached_bytes = 36 << 20;
-// Bytes of U or V that arrive from L3 in a cycle; of U in shared blocks half arrives under the products.
-inline constexpr double cached_bytes_per_cycle = 23, shared_bytes_per_cycle = 46;
+inline constexpr double most_cached_bytes = 32 << 20;
+// Bytes of U or V that arrive from L3 and from memory in a cycle; of U in shared blocks half arrives under the products.
+inline constexpr double cached_bytes_per_cycle = 23, memory_bytes_per_cycle = 14, shared_share = 0.5;
 
 // Of memory for a block that threads share: V and M are to stay in L3, and a task's thread still has 2 MiB.
 inline constexpr std::int64_t most_thread_bytes = std::int64_t{2} << 20,
                               most_shared_bytes = std::int64_t{16} << 20;
 inline constexpr std::int64_t fewest_shared_panels = 4;
-// All threads wait for the last at the end of a stage: beside other work on the cores that costs more, so that blocks are
-// shared where it saves a tenth at the least.
-inline constexpr double stage_cycles = 6000, most_shared_cost = 0.9;
+// All threads wait for the last at the end of a stage, and each reads what the others wrote: between cores of different L3
+// caches, 280 ns apart and not 30, that takes 1.1 to 1.5 times as long. Blocks are shared where it saves a quarter at the
+// least, which pays there too.
+inline constexpr double stage_cycles = 6000, most_shared_cost = 0.75;
 // The threads that the choice of the algorithm reckons with: results must not depend on their number.
 inline constexpr int nominal_threads = 2;
 
@@ -98,15 +99,14 @@ double tile_cycles(const WinogradGeometry& g, const WinogradKernels<T>& kernels,
   return products + transforms;
 }
 
-// Cycles in which U of so many vectors of output channels passes from where it lies to L2; `from_l3`: bytes a cycle, if
-// it lies there.
+// Cycles in which U of so many vectors of output channels passes from where it lies to L2.
 template <class T>
 double fetch_cycles(const WinogradGeometry& g, const WinogradKernels<T>& kernels, const GemmKernels<T>& gemm,
-                    double out_vectors, double from_l3) {
+                    double out_vectors) {
   const double bytes = weight_vectors(g, kernels, out_vectors) * gemm.lanes * static_cast<double>(sizeof(T));
   if (bytes <= static_cast<double>(nominal_l2_bytes)) return 0;  // it stays in L2
   const bool cached = static_cast<double>(g.groups) * bytes <= most_cached_bytes;
-  return bytes / (cached ? from_l3 : 14);
+  return bytes / (cached ? cached_bytes_per_cycle : memory_bytes_per_cycle);
 }
 
 // Blocks of tiles that all threads work on, a stage after the other, with V and M of some panels in L3.
@@ -140,7 +140,7 @@ SharedBlocks shared_blocks(const WinogradGeometry& g, const WinogradKernels<T>& 
   const auto passes = static_cast<double>(ceil_div(all_panels, panels)), stages = 1 + 2 * passes;
   const auto vectors = static_cast<double>(out_vectors);
   const double work = tile_cycles(g, kernels, gemm, tiles, vectors) +
-                      fetch_cycles(g, kernels, gemm, vectors, shared_bytes_per_cycle) +
+                      shared_share * fetch_cycles(g, kernels, gemm, vectors) +
                       passes * v_bytes / cached_bytes_per_cycle;
   return {size, panels,
           static_cast<double>(blocks) * (work / threads + (threads > 1 ? stages * stage_cycles : 0))};
