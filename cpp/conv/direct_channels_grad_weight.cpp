@@ -210,30 +210,45 @@ class DirectChannelsGradWeight final : public ConvAlgorithm {
     const std::int64_t blocks = b_.count(s_);
     for (std::int64_t block = part * blocks / b_.parts;
          block < (part + 1) * blocks / b_.parts && !stop_requested(); ++block)
-      add_block(task, block, arrays);
+      add_block(task, block, std::min(block + 1, (part + 1) * blocks / b_.parts - 1), arrays);
     T* const target = result + (task.group * s_.out_channels_per_group() + task.output) * depth_ +
                       task.first_channel * s_.taps();
     kernels_.store({task.sums, task.vectors * kernels_.lanes, rows, task.outputs, target, depth_, 1});
   }
 
-  void add_block(const Task& task, std::int64_t block, const ConvArrays& arrays) const {
-    const std::int64_t column = block % b_.column_parts * b_.columns;
-    block /= b_.column_parts;
-    const std::int64_t row = block % b_.row_parts * b_.rows;
-    block /= b_.row_parts;
-    const std::int64_t depth = block % s_.output[0], image = block / s_.output[0] * b_.images;
-    const std::int64_t images = std::min(b_.images, s_.batch - image);
-    const std::int64_t rows = std::min(b_.rows, s_.output[1] - row);
-    const std::int64_t columns = std::min(b_.columns, s_.output[2] - column);
+  // The points of a block, and where the first lies in grad_output in a task's first output channel.
+  struct Points {
+    std::int64_t image, images, depth, row, rows, column, columns;
+    const T* grad_output;
+    std::int64_t runs, length;  // of an image: runs of neighbours
+  };
 
+  Points points_of(const Task& task, std::int64_t block, const ConvArrays& arrays) const {
+    Points p{};
+    p.column = block % b_.column_parts * b_.columns;
+    block /= b_.column_parts;
+    p.row = block % b_.row_parts * b_.rows;
+    block /= b_.row_parts;
+    p.depth = block % s_.output[0], p.image = block / s_.output[0] * b_.images;
+    p.images = std::min(b_.images, s_.batch - p.image);
+    p.rows = std::min(b_.rows, s_.output[1] - p.row);
+    p.columns = std::min(b_.columns, s_.output[2] - p.column);
+    p.grad_output = static_cast<const T*>(arrays.grad_output) +
+                    (p.image * s_.out_channels + task.group * s_.out_channels_per_group() + task.output) *
+                        s_.output_plane() +
+                    (p.depth * s_.output[1] + p.row) * s_.output[2] + p.column;
+    const bool seamless = p.columns == s_.output[2];
+    p.runs = seamless ? 1 : p.rows, p.length = seamless ? p.rows * p.columns : p.columns;
+    return p;
+  }
+
+  // While a block is at work the points of the next come to L2.
+  void add_block(const Task& task, std::int64_t block, std::int64_t next_block,
+                 const ConvArrays& arrays) const {
+    const auto [image, images, depth, row, rows, column, columns, grad_output, runs, length] =
+        points_of(task, block, arrays);
     // grad_output, transposed.
     const std::int64_t output_plane = s_.output_plane(), width = s_.output[2];
-    const T* const grad_output =
-        static_cast<const T*>(arrays.grad_output) +
-        (image * s_.out_channels + task.group * s_.out_channels_per_group() + task.output) * output_plane +
-        (depth * s_.output[1] + row) * width + column;
-    const bool seamless = columns == width;
-    const std::int64_t runs = seamless ? 1 : rows, length = seamless ? rows * columns : columns;
     T* packed = task.packed;
     for (std::int64_t n = 0; n < images; ++n)
       for (std::int64_t y = 0; y < runs; ++y, packed += length * task.vectors * kernels_.lanes)
@@ -261,7 +276,7 @@ class DirectChannelsGradWeight final : public ConvAlgorithm {
         for (std::int64_t x = 0; x < columns; ++x)
           *next++ = static_cast<std::int32_t>(n * image_ + y * s_.stride[1] * pitch_ + x * s_.stride[2]);
     std::fill_n(next, channels_ahead, *(next - 1));
-    add_tiles(task, source, images * rows * columns);
+    add_tiles(task, source, images * rows * columns, points_of(task, next_block, arrays));
   }
 
   // The place of (channel, tap) in what is read, and its row in the sums.
@@ -274,7 +289,7 @@ class DirectChannelsGradWeight final : public ConvAlgorithm {
 
   // Tiles of channels with one tap, or of the taps of one row of the kernel: whichever are more. Where twice as
   // many fit, a tile takes two taps or rows.
-  void add_tiles(const Task& task, const T* source, std::int64_t steps) const {
+  void add_tiles(const Task& task, const T* source, std::int64_t steps, const Points& ahead) const {
     const bool by_channel = task.channels >= s_.kernel[2];
     const std::int64_t taps = s_.taps();
     const std::int64_t inner = by_channel ? task.channels : s_.kernel[2];
@@ -294,15 +309,22 @@ class DirectChannelsGradWeight final : public ConvAlgorithm {
       }
     };
     const bool pairs = 2 * inner <= tile_row.max_points;
+    // A line a step: first the first run of each output channel, then the block itself.
+    constexpr std::int64_t line = channels_line<T>;
+    const std::int64_t lines = ceil_div(ahead.length - 1, line) + 1;
+    std::int64_t fetched = 0;  // output channels
     for (std::int64_t o = 0; o < outer; o += pairs ? 2 : 1)
       for (std::int64_t t = 0; t < tiles.parts; ++t) {
         const bool two = pairs && o + 1 < outer;
         const std::int64_t first = tiles.begin(t), count = tiles.end(t) - first;
         const std::int64_t points = two ? 2 * count : count;
         const std::int64_t begin = place_of(o);
+        const bool fetching = fetched < task.outputs;
         tile_row.run[points - 1]({source + begin + first * inner_place, task.offsets, steps, inner_place,
                                   two ? place_of(o + 1) - begin : (points + 1) / 2 * inner_place, task.packed,
-                                  task.packed, zeros.data(), 0, task.tile_sums});
+                                  fetching ? ahead.grad_output + fetched * s_.output_plane() : task.packed,
+                                  zeros.data(), 0, task.tile_sums, lines, fetching ? s_.output_plane() : 0});
+        fetched += ceil_div(steps, lines);
         add(row_of(o) + first * inner_row, count, task.tile_sums);
         if (two) add(row_of(o + 1), count, task.tile_sums + count * width);
       }

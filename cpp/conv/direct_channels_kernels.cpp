@@ -37,15 +37,18 @@ void channels_tile(const ChannelsTile<T>& tile) {
     for (int v = 0; v < Vectors; ++v) acc[i][v] = V::load(tile.start + i * tile.start_step + v * V::lanes);
   const StridedPlaces<T, half> points(tile.point_stride);
   const std::ptrdiff_t second_half = tile.second_half;
-  const T *weight = tile.weight, *next = tile.next;
+  const T* weight = tile.weight;
+  const T *next = tile.next, *next_run = tile.next;
+  std::int64_t next_left = tile.next_lines;
   const std::int32_t* offset = tile.offsets;
 #pragma GCC unroll 2
-  for (std::int64_t p = tile.steps; p > 0;
-       --p, ++offset, weight += Vectors * V::lanes, next += channels_line<T>) {
+  for (std::int64_t p = tile.steps; p > 0; --p, ++offset, weight += Vectors * V::lanes) {
     const T* const first = tile.source + *offset;
     const T* const second = first + second_half;
     __builtin_prefetch(tile.source + offset[channels_ahead]);
     __builtin_prefetch(next, 0, 2);
+    next += channels_line<T>;
+    if (--next_left == 0) next_left = tile.next_lines, next = next_run += tile.next_stride;
     Reg factor[Vectors];
 #pragma GCC unroll 3
     for (int v = 0; v < Vectors; ++v) {
