@@ -382,6 +382,16 @@ def test_blocks_that_threads_share(operation, shape, algorithm, isa):
     check_errors(operation, shape, "normal", algorithm)
 
 
+@pytest.mark.parametrize("size", [(9, 10), (17, 30)])
+def test_weights_from_memory(size, isa):
+    """A few rows of tiles, under which all of the next transformed weights, 50 MB, are asked for."""
+    shape = Shape(1, 640, 560, size)
+    arrays = draw(shape)
+    result = with_any_number_of_threads(forward, arrays, shape, "winograd_4")
+    alone, some = some_channels(forward, arrays, shape, slice(500, 560))
+    assert_same_bits(forward(alone, some, algorithm="winograd_4"), result[:, 500:])
+
+
 def test_threads_share_blocks_where_weights_are_large(isa):
     operation, shape, algorithm = SHARED[0]
     _core.set_num_threads(7)

@@ -309,7 +309,7 @@ class DirectChannelsGradWeight final : public ConvAlgorithm {
       }
     };
     const bool pairs = 2 * inner <= tile_row.max_points;
-    // A line a step: first the first run of each output channel, then the block itself.
+    // A line a step: the next block's first run in each output channel, and then this block, which is near.
     constexpr std::int64_t line = channels_line<T>;
     const std::int64_t lines = ceil_div(ahead.length - 1, line) + 1;
     std::int64_t fetched = 0;  // output channels

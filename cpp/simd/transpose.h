@@ -1,8 +1,8 @@
 // Transpose of a square of registers, in place, without memory.
 //
 // Blocks of 16 bytes are what cheap shuffles work on: first each square of single elements within blocks, then the
-// square of blocks. (Halving the square down to single elements takes as many shuffles, half of them general
-// permutations, at half the rate and with a copy each: it was 1.4 times as slow.)
+// square of blocks. (Halving the square down to single elements takes as many shuffles, but half of them are general
+// permutations of two registers, each with a copy of one.)
 #pragma once
 
 #include <utility>
