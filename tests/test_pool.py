@@ -600,3 +600,21 @@ def test_same_bits_on_every_isa(dtype):
             results.append(call())
         for result in results:
             assert_same_bits(result, results[0], name)
+
+
+@pytest.mark.parametrize(
+    ("size", "kernel", "stride", "padding"), [((45, 90), 3, 2, 1), ((80, 66), 2, 2, 0), ((70, 71), 5, 1, 2)]
+)
+def test_rows_that_are_asked_for_early_have_the_same_bits(size, kernel, stride, padding, isa):
+    """Beyond 8 MiB pools ask for the rows under the next windows; an image alone is smaller."""
+    x = small_integers(generator("far", size), (16, 40, *size)).astype(np.float32)
+    assert x.nbytes > 8 * 2**20
+
+    def with_taps(x):
+        return make_vjp(lambda x: F.max_pool2d(x, kernel, stride, padding))(x)[1]
+
+    for pool in (F.max_pool2d, F.avg_pool2d):
+        actual = pool(x, kernel, stride, padding)
+        for image in range(len(x)):
+            assert_same_bits(pool(x[image : image + 1], kernel, stride, padding), actual[image : image + 1])
+    assert_same_bits(with_taps(x), F.max_pool2d(x, kernel, stride, padding))

@@ -312,6 +312,7 @@ void run_im2col_gemm(const Im2colGemm& gemm, const PointPlacement& placement,
     const auto first_point_of = [&](std::int64_t index) { return panels.begin(index) * kernels.lanes; };
     // Of a channel of a panel, which may begin in the middle of one.
     const std::int64_t panel_lines = max_columns / line<T> + 1;
+    const std::int64_t next_lines = ceil_div(panel_lines, tiles.parts);
     const auto points_of = [&](std::int64_t index) {
       return std::min(panels.end(index) * kernels.lanes, lattice.points()) - first_point_of(index);
     };
@@ -354,17 +355,19 @@ void run_im2col_gemm(const Im2colGemm& gemm, const PointPlacement& placement,
         if (s % panel_count == 0 && tile + 1 < tiles.parts)
           prefetch_weights(block_weight + tiles.end(tile) * depth, tiles.end(tile + 1) - tiles.end(tile),
                            depth, block.channels * block.taps);
-        // With one tap a line of each channel in its step, which hides memory's latency best: in bursts requests wait for
-        // one another, and the products for them.
-        const bool spread = s + 1 < steps && next.taps == 1 && next.step == 1 && tiles.parts >= panel_lines;
+        // With one tap a tile's share of the lines of each channel in its step, which hides memory's latency best: in
+        // bursts requests wait for one another, and the products for them.
+        const bool spread = s + 1 < steps && next.taps == 1 && next.step == 1;
         if (s + 1 < steps && !spread) prefetch_source(next, tile, tiles.parts);
         kernels.kernel(static_cast<int>(rows), patches.vectors)
             .run({block_weight + row * depth, depth, 1, panel, block.channels * block.taps,
                   neighbours ? place + point_runs[0].place : tile_buffer,
                   neighbours ? placement.plane : max_columns, points,
                   start == nullptr ? nullptr : start + row, !starts,
-                  spread && tile < panel_lines ? next.channel + next.runs->source + tile * line<T> : nullptr,
-                  false, next.channel_stride});
+                  spread && tile * next_lines < panel_lines
+                      ? next.channel + next.runs->source + tile * next_lines * line<T>
+                      : nullptr,
+                  false, next.channel_stride, static_cast<int>(next_lines)});
         if (!neighbours) scattered.scatter(place, rows);
         if (arrays.epilogue != nullptr && s >= steps - panel_count)
           scattered.for_each_stretch(place, rows, [&](T* sums, std::int64_t count) {

@@ -561,7 +561,7 @@ class Winograd final : public ConvAlgorithm {
       // U comes from L3: while this block of it is at work, the one behind it moves nearer.
       kernel.run({rows.v + channel, v_tile_, 1, u, channels, rows.m, rows.width, rows.width, nullptr, add,
                   rows.next_u + channel * rows.width + rows.lines_before * channels * line, split && add,
-                  line, rows.next_lines});
+                  rows.next_lines * line, rows.next_lines});
     }
   }
 

@@ -41,8 +41,8 @@ struct GemmTile {
   // What is read next, or null: with a_inner 1 some cache lines of it are brought near in every step of p.
   const T* next = nullptr;
   bool add_last = false;                      // with `accumulate` alone
-  std::ptrdiff_t next_step = 64 / sizeof(T);  // from line to line
-  int next_lines = 1;                         // in a step
+  std::ptrdiff_t next_step = 64 / sizeof(T);  // elements from step to step
+  int next_lines = 1;                         // of a step, one after the other
 };
 
 template <class T>

@@ -75,11 +75,12 @@ void microkernel(const GemmTile<T>& tile) {
       __builtin_prefetch(next, 0, 2);
     }
   } else {
+    constexpr int line = 64 / sizeof(T);
     const T* next = tile.next;
-    for (std::int64_t p = tile.depth; p > 0; --p, ++a, b += panel) {
+    for (std::int64_t p = tile.depth; p > 0; --p, ++a, b += panel, next += tile.next_step) {
       step(a, b);
 #pragma GCC unroll 1
-      for (int l = 0; l < tile.next_lines; ++l, next += tile.next_step) __builtin_prefetch(next, 0, 2);
+      for (int l = 0; l < tile.next_lines; ++l) __builtin_prefetch(next + l * line, 0, 2);
     }
   }
 

@@ -132,6 +132,8 @@ struct PoolRows {
   PoolDivisors<T> divisors = {};
   TapNumbers numbers = {};
   T* values = nullptr;  // of the maxima, as the results lie
+  // Elements of the source from one row of windows to the next, where it is far away and asked for early; else 0.
+  std::int64_t far_step = 0;
 };
 
 template <class T>

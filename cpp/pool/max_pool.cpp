@@ -110,6 +110,7 @@ void forward_with_taps(const PoolShape& shape, const PoolKernels<T>& kernels, co
                             shape.output[2]};
         windows.numbers = numbers;
         windows.values = output == nullptr ? nullptr : output + at;
+        windows.far_step = far_step<T>(shape);
         taps_of_rows(windows, taps + at);
       });
 }

@@ -153,6 +153,7 @@ class PoolReduction {
     T* const first = result + (depth * shape_.output[1] + begin) * width;
     PoolRows<T> rows = window_rows(source, depth, begin, end);
     if (divisors != nullptr) rows.divisors = divisors->from(depth, begin);
+    rows.far_step = far_step<T>(shape_);
     reduce_.run_rows(rows, first);
     for (std::int64_t y = begin; y < end; ++y) finish(first + (y - begin) * width, depth, y, 0, width);
   }
@@ -194,8 +195,18 @@ class PoolReduction {
             reduce_row(source + (depth_row + y) * width, left, right, buffer + transformed_offset(),
                        buffer + d * buffer_depth + (y - first_row) * block);
         else
-          reduce_.run_rows({&columns_, source + depth_row * width, each_row_.data() + first_row,
-                            end_row - first_row, width, 1, 0, 0, left, right, block},
+          reduce_.run_rows({.columns = &columns_,
+                            .source = source + depth_row * width,
+                            .rows = each_row_.data() + first_row,
+                            .row_count = end_row - first_row,
+                            .width = width,
+                            .depths = 1,
+                            .depth_step = 0,
+                            .row_step = 0,
+                            .begin = left,
+                            .end = right,
+                            .result_step = block,
+                            .far_step = far_step<T>(shape_) > 0 ? width : 0},
                            buffer + d * buffer_depth);
       }
 

@@ -392,12 +392,26 @@ CONVNATIVE_INLINE PoolRow<T> row_of(const PoolRows<T>& rows, const PoolColumns& 
           numbers};
 }
 
+// What lies in L3 or memory is asked for so many bytes ahead: hardware stops at the end of every page.
+inline constexpr std::int64_t far_bytes_ahead = 16384;
+
+// Not inlined: loops over rows keep their registers.
+template <class T>
+[[gnu::noinline]] void request(const T* first, std::int64_t count) {
+  constexpr std::int64_t line = 64 / sizeof(T);
+  first += far_bytes_ahead / static_cast<std::int64_t>(sizeof(T));
+  for (std::int64_t i = 0; i < count; i += line) __builtin_prefetch(first + i);
+}
+
 template <class T, class Reduction, class Loads>
 void pool_rows_with(const PoolRows<T>& given, typename Reduction::Result* result, Loads) {
   const PoolRows<T> rows = given;  // which no store can change
   const PoolColumns columns = *rows.columns;
   const auto for_each_row = [&](const auto& run) __attribute__((always_inline)) {
-    for (std::int64_t y = 0; y < rows.row_count; ++y) run(y, result + y * rows.result_step);
+    for (std::int64_t y = 0; y < rows.row_count; ++y) {
+      if (rows.far_step > 0) request(rows.source + rows.rows[y].first * rows.width, rows.far_step);
+      run(y, result + y * rows.result_step);
+    }
   };
   if constexpr (std::is_same_v<Reduction, TapsReduction<T>>)
     return for_each_row([&](std::int64_t y, std::uint8_t* taps) __attribute__((always_inline)) {

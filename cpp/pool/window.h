@@ -89,6 +89,15 @@ inline double elements_under_windows(const PoolShape& shape) {
   return elements;
 }
 
+// Of input and output that do not stay in a cache: elements of the input from one row of windows to the next, see
+// PoolRows. Else 0.
+template <class T>
+std::int64_t far_step(const PoolShape& shape) {
+  constexpr std::int64_t far_elements = (std::int64_t{8} << 20) / sizeof(T);
+  if (shape.input_size() + shape.output_size() <= far_elements) return 0;
+  return std::min({shape.stride[1], shape.kernel[1], shape.input[1]}) * shape.input[2];
+}
+
 inline PoolColumns pool_columns(const PoolShape& shape) {
   constexpr std::size_t axis = max_axes - 1;
   const std::int64_t stride = shape.stride[axis], pad = shape.pad_before[axis];
