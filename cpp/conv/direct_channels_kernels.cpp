@@ -39,7 +39,7 @@ void channels_tile(const ChannelsTile<T>& tile) {
   const std::ptrdiff_t second_half = tile.second_half;
   const T* weight = tile.weight;
   const T *next = tile.next, *next_run = tile.next;
-  std::int64_t next_left = tile.next_lines;
+  std::int64_t next_left = tile.next_run_lines;
   const std::int32_t* offset = tile.offsets;
 #pragma GCC unroll 2
   for (std::int64_t p = tile.steps; p > 0; --p, ++offset, weight += Vectors * V::lanes) {
@@ -48,7 +48,7 @@ void channels_tile(const ChannelsTile<T>& tile) {
     __builtin_prefetch(tile.source + offset[channels_ahead]);
     __builtin_prefetch(next, 0, 2);
     next += channels_line<T>;
-    if (--next_left == 0) next_left = tile.next_lines, next = next_run += tile.next_stride;
+    if (--next_left == 0) next_left = tile.next_run_lines, next = next_run += tile.next_run_stride;
     Reg factor[Vectors];
 #pragma GCC unroll 3
     for (int v = 0; v < Vectors; ++v) {

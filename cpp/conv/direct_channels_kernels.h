@@ -41,13 +41,13 @@ struct ChannelsTile {
   std::int64_t steps;
   std::ptrdiff_t point_stride, second_half;
   const T* weight;            // [step][vectors * lanes]
-  const T* next;              // a cache line of it is brought to L2 in every step, see next_lines
+  const T* next;              // a cache line of it is brought to L2 in every step, see next_run_lines
   const T* start;             // [point][vectors * lanes]; may be `sums`
   std::ptrdiff_t start_step;  // elements from point to point, 0: all points start alike
   T* sums;                    // [point][vectors * lanes]
   // Of `next`: lines that follow one another, and elements from one such run to the next.
-  std::int64_t next_lines = std::numeric_limits<std::int64_t>::max();
-  std::ptrdiff_t next_stride = 0;
+  std::int64_t next_run_lines = std::numeric_limits<std::int64_t>::max();
+  std::ptrdiff_t next_run_stride = 0;
 };
 
 // Brings sums into the output: result[channel * plane + point * step] for point < points, channel < channels.

@@ -468,8 +468,9 @@ class Winograd final : public ConvAlgorithm {
   void request_source(const Block& block, Requests& requests) const {
     for_each_run(block, [&](const Run& run) {
       const WinogradPatch<T> p = patch(block, run, 0, g_.depth_taps - 1, 0, g_.in_channels);
-      const std::int64_t step = g_.row.in_step(), rows = kernels_.row_inputs * step;
-      const std::int64_t columns = (run.units * kernels_.outputs + kernels_.inputs - kernels_.outputs) * step;
+      const std::int64_t rows = kernels_.row_inputs * g_.row.in_step();
+      const std::int64_t columns =
+          (run.units * kernels_.outputs + kernels_.inputs - kernels_.outputs) * g_.column.in_step();
       const std::int64_t first_row = std::clamp<std::int64_t>(p.row, 0, p.height),
                          first_column = std::clamp<std::int64_t>(p.column, 0, p.width);
       requests.add({p.channel + first_row * p.width + first_column,
