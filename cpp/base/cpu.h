@@ -17,4 +17,8 @@ int usable_cpus();
 // which change no result, and never for a choice between algorithms, which would.
 std::int64_t l2_cache_bytes();
 
+// Arrays of more, input and output together, do not stay in most L2 caches from call to call: what is read and written
+// next is asked for early. Of every CPU, as it changes no result.
+inline constexpr std::int64_t far_bytes = std::int64_t{8} << 20;
+
 }  // namespace convnative

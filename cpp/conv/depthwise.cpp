@@ -17,6 +17,7 @@
 #include <string>
 
 #include "base/checked.h"
+#include "base/cpu.h"
 #include "base/parallel.h"
 #include "conv/algorithm.h"
 #include "conv/depthwise_kernels.h"
@@ -34,8 +35,8 @@ constexpr std::int64_t buffer_columns = 512;
 // interrupt is served in time.
 constexpr std::int64_t least_task_macs = 1 << 16;
 constexpr std::int64_t most_task_macs = 1 << 24;
-// More than most L2 caches hold; of shorter rows requests would be for the same lines again and again.
-constexpr std::int64_t far_bytes = std::int64_t{8} << 20, shortest_far_row = 48;
+// Bytes; of shorter rows requests would be for the same lines again and again.
+constexpr std::int64_t shortest_far_row = 48;
 // Results that a walk computes, in a block of a plane or in several planes: so many that its start and the rows that
 // neighbouring blocks both read do not show. The rows of a block follow from its columns, if it had at most so many.
 constexpr std::int64_t walk_points = 8192;

@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "base/checked.h"
+#include "base/cpu.h"
 #include "convnative/shape.h"
 #include "pool/kernels.h"
 
@@ -93,8 +94,7 @@ inline double elements_under_windows(const PoolShape& shape) {
 // PoolRows. Else 0.
 template <class T>
 std::int64_t far_step(const PoolShape& shape) {
-  constexpr std::int64_t far_elements = (std::int64_t{8} << 20) / sizeof(T);
-  if (shape.input_size() + shape.output_size() <= far_elements) return 0;
+  if (shape.input_size() + shape.output_size() <= far_bytes / std::int64_t{sizeof(T)}) return 0;
   return std::min({shape.stride[1], shape.kernel[1], shape.input[1]}) * shape.input[2];
 }
 
