@@ -1,5 +1,7 @@
 """Depthwise convolution: exact on integers, within bounds on floats, the same bits however it runs."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -136,16 +138,22 @@ def test_a_stride_beyond_all_sizes_is_exact(dtype, isa):
     check_exact((1, 1, 3, 3), (1, 1), 1, (1, 40, 1, 1), dtype)
 
 
-# Narrow planes: two channels share a vector, of an odd number the last has one of its own.
+# Narrow planes: two channels share a vector, of an odd number the last has one of its own; rows that
+# one or two registers hold are loaded once for all taps.
 NARROW = [
     ((batch, channels, 6, width), kernel, (stride, padding, dilation, channels, "zeros"))
     for batch, channels, width in zip(
-        [1, 2, 3, 4, 1, 5] * 3, [1, 2, 3, 4, 5, 7] * 3, range(1, 19), strict=True
+        [1, 2, 3, 4, 1, 5] * 4, [1, 2, 3, 4, 5, 7] * 4, [*range(1, 19), *range(29, 35)], strict=True
     )
     for kernel, stride, padding, dilation in [
         ((3, 3), 1, 1, 1),
         ((5, 5), 1, 2, 1),
+        ((7, 7), 1, 3, 1),
+        ((3, 3), 1, (4, 5), (1, 4)),
         ((3, 3), 2, 1, 1),
+        ((3, 3), 2, ((1, 1), (0, 2)), 1),
+        ((5, 5), 2, 2, 1),
+        ((7, 7), 2, (3, 6), 1),
         ((5, 4), (1, 2), (2, 3), 1),
         ((2, 3), 1, (0, 2), (1, 2)),
     ]
@@ -160,22 +168,24 @@ def test_channels_that_share_a_vector_are_exact(dtype, isa):
 def test_channels_that_share_a_vector_have_the_bits_of_each_alone(dtype, isa):
     for shape, kernel, geometry in NARROW:
         x, w, b, g = data(shape, kernel, 1, geometry, dtype)
-        together = run("grad_weight", (x, w, b, g), geometry)
-        for c in range(shape[1]):
-            one = [x[:, c : c + 1], w[c : c + 1], b[c : c + 1], g[:, c : c + 1]]
-            alone = run("grad_weight", [np.ascontiguousarray(a) for a in one], (*geometry[:3], 1, "zeros"))
-            assert_same_bits(together[c : c + 1], alone, (shape, kernel, geometry, c))
+        for operation in OPERATIONS:
+            together = run(operation, (x, w, b, g), geometry)
+            for c in range(shape[1]):
+                one = [x[:, c : c + 1], w[c : c + 1], b[c : c + 1], g[:, c : c + 1]]
+                alone = run(operation, [np.ascontiguousarray(a) for a in one], (*geometry[:3], 1, "zeros"))
+                part = together[c : c + 1] if operation == "grad_weight" else together[:, c : c + 1]
+                assert_same_bits(part, alone, (operation, shape, kernel, geometry, c))
 
 
 @pytest.mark.parametrize("value", [np.inf, np.nan])
 def test_channels_that_share_a_vector_share_no_infinity(value, dtype, isa):
-    for shape, kernel, geometry in NARROW[5:60:7]:
-        for which in (0, 3):
+    for shape, kernel, geometry in NARROW[5::7]:
+        for operation, which in product(OPERATIONS, (0, 3)):
             arrays = [array.astype(dtype) for array in data(shape, kernel, 1, geometry)]
             arrays[which][0, shape[1] // 2, 0, -1] = value
             with np.errstate(invalid="ignore"):
-                expected = exact("grad_weight", arrays, geometry)
-            assert_exact(run("grad_weight", arrays, geometry), expected, dtype, (shape, kernel, which))
+                expected = exact(operation, arrays, geometry)
+            assert_exact(run(operation, arrays, geometry), expected, dtype, (operation, shape, kernel, which))
 
 
 # -- floats -----------------------------------------------------------------------------------
@@ -253,14 +263,16 @@ FAR = [
     ((8, 96, 45, 50), 3, 1),
     ((8, 96, 45, 50), 3, 2),
     ((8, 96, 45, 50), 5, 1),
+    ((8, 96, 45, 50), 7, 1),
     ((8, 96, 45, 50), 7, 2),
+    ((4, 24, 150, 130), 7, 1),  # tiles
 ]
 
 
 @pytest.mark.parametrize("operation", ["forward", "grad_input"])
 @pytest.mark.parametrize(("shape", "taps", "stride"), FAR)
 def test_rows_that_are_asked_for_early_have_the_same_bits(shape, taps, stride, operation, isa):
-    """Beyond 8 MiB walks ask for far rows; an image alone is smaller."""
+    """Beyond 8 MiB walks and tiles ask for far rows; an image alone is smaller."""
     geometry = stride, taps // 2, 1, shape[1]
     x, w, b, g = data(shape, (taps, taps), 1, geometry, np.float32, "far")
     assert x.nbytes + g.nbytes > 8 * 2**20

@@ -109,7 +109,8 @@ class DepthwiseGradWeight final : public ConvAlgorithm {
     parts_ = std::max<std::int64_t>(std::min({wanted, fitting, blocks_}), 1);
     groups_ = make_groups();
     twins_ = kernels_.twins && kind_ != strided_columns && shape_.in_channels_per_group() == 1 &&
-             shape_.out_channels_per_group() == 1 && 2 * shape_.output[2] <= wide<T>;
+             shape_.out_channels_per_group() == 1 && 2 * shape_.output[2] <= wide<T> &&
+             shape_.input[2] <= wide<T>;
   }
 
   const char* name() const override { return "depthwise"; }

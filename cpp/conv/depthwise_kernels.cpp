@@ -2,6 +2,10 @@
 // conv/depthwise_kernels.h.
 #include "conv/depthwise_kernels.h"
 
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+
 #include "simd/strided.h"
 #include "simd/vec.h"
 #include "simd/widen.h"
@@ -81,7 +85,7 @@ struct Columns {
     }
   }
 
- private:
+  // Those under tap s.
   CONVNATIVE_INLINE Reg load_one(const T* row, int i) const {
     if constexpr (Full) return V::load(row + offset[i]);
     if constexpr (Step == 0) return load_lanes(mask[i], row + offset[i], step);
@@ -102,56 +106,52 @@ CONVNATIVE_INLINE Reg halves_of(Reg low, Reg high, std::integer_sequence<int, La
   return __builtin_shufflevector(low, high, (Lane < lanes / 2 ? Lane : lanes + Lane)...);
 }
 
-// Columns of two planes, `twin` elements apart, in the halves of a vector: of points 0 to count - 1 at most half the
-// lanes.
-template <class T, int Step, int Taps>
-struct TwinColumns {
+// All columns of rows that two registers hold: of one plane, or of two planes that lie `twin` elements apart, a half of
+// the lanes for each. A row is loaded once for all taps, which are permutations of it; loads of rows that are so short
+// would nearly all cross cache lines.
+template <class T, int Step, int Taps, int Planes>
+struct NarrowColumns {
   using V = Vec<T>;
   using Reg = typename V::Reg;
-  static constexpr int lanes = V::lanes, half = lanes / 2;
-  static constexpr int loads = Step == 2 ? (Taps + 1) / 2 : Taps;
+  static constexpr int lanes = V::lanes, points = lanes / Planes;
 
-  std::int64_t offset[loads];
-  typename V::Mask low[loads], high[loads];
-  std::ptrdiff_t twin;
-  bool some_lanes = false;
+  static constexpr bool fit(const DepthwiseAxis& axis, std::int64_t count) {
+    return count <= points && axis.extent <= 2 * points;
+  }
 
-  CONVNATIVE_INLINE TwinColumns(const DepthwiseAxis& axis, std::int64_t at, std::ptrdiff_t twin_)
-      : twin(twin_) {
+  LaneFlags<T> numbers[Taps];
+  typename V::Mask mask[Taps], low_mask, high_mask;
+  std::ptrdiff_t second;  // what the second register begins with
+
+  CONVNATIVE_INLINE NarrowColumns(const DepthwiseAxis& axis, std::int64_t at, std::ptrdiff_t twin)
+      : low_mask(lane_mask<T>(0, axis.extent)),
+        high_mask(Planes == 2 ? low_mask : lane_mask<T>(0, axis.extent - lanes)),
+        second(Planes == 2 ? twin : std::min<std::int64_t>(axis.extent, lanes)) {
+    const LaneFlags<T> lane = lane_numbers<T>(std::make_integer_sequence<int, lanes>{});
 #pragma GCC unroll 8
-    for (int i = 0; i < loads; ++i) {
-      // Half the lanes of points, or all elements that they and their next neighbours read.
-      constexpr int width = Step == 2 ? lanes : half;
-      const std::int64_t first = at + (Step == 2 ? 2 * i : i * axis.tap_step);
-      const std::int64_t begin = first >= 0 ? 0 : -first;
-      const std::int64_t end = axis.extent - first < width ? axis.extent - first : width;
-      const bool some = begin < end;
-      some_lanes |= some;
-      offset[i] = some ? first : 0;
-      low[i] = lane_mask<T>(begin, end);
-      high[i] = Step == 2 ? low[i] : lane_mask<T>(begin + half, some ? end + half : 0);
+    for (int s = 0; s < Taps; ++s) {
+      // Points whose tap lies in the row. Far outside, its place need not fit a lane's number.
+      const std::int64_t first = at + s * axis.tap_step, behind = axis.extent - first;
+      const std::int64_t begin = first >= 0 ? 0 : std::min<std::int64_t>((-first - 1) / Step + 1, points);
+      const std::int64_t end = behind <= 0 ? 0 : std::min<std::int64_t>((behind - 1) / Step + 1, points);
+      const std::uint32_t bits = begin < end ? first_lanes(end) & ~first_lanes(begin) : 0;
+      mask[s] = V::mask(Planes == 2 ? bits | bits << points : bits);
+      numbers[s] = (lane & (points - 1)) * Step + static_cast<LaneNumber<T>>(begin < end ? first : 0);
+      if (Planes == 2) numbers[s] += (lane & points) * 2;
     }
   }
 
-  CONVNATIVE_INLINE bool any() const { return some_lanes; }
+  CONVNATIVE_INLINE bool any() const { return true; }
 
   CONVNATIVE_INLINE void load(const T* row, Reg (&x)[Taps]) const {
+    const Reg low = V::load(low_mask, row), high = V::load(high_mask, row + second);
 #pragma GCC unroll 8
-    for (int i = 0; i < loads; ++i) {
-      const T* const p = row + offset[i];
-      if constexpr (Step == 2) {
-        const Reg one = V::load(low[i], p), other = V::load(high[i], p + twin);
-        x[2 * i] = even_elements<T>(one, other);
-        if (2 * i + 1 < Taps) x[2 * i + 1] = odd_elements<T>(one, other);
-      } else {
-        x[i] = load_halves(p, p + twin, low[i], high[i]);
-      }
-    }
+    for (int s = 0; s < Taps; ++s) x[s] = V::pick(mask[s], low, numbers[s], high);
   }
 
   static CONVNATIVE_INLINE Reg load_halves(const T* one, const T* other, typename V::Mask low,
                                            typename V::Mask high) {
-    return halves_of(V::load(low, one), V::load(high, other - half),
+    return halves_of(V::load(low, one), V::load(high, other - points),
                      std::make_integer_sequence<int, lanes>{});
   }
 };
@@ -278,7 +278,7 @@ constexpr std::int64_t source_rows_ahead = 32, result_rows_ahead = 16;
 
 // Rows of one of a walk's planes of the source, one after the other, zeros outside. `Width`: elements that a vector of
 // columns spans.
-template <class T, class Lanes, int Taps, int Width, bool Far>
+template <class T, class Lanes, int Taps, int Width, bool Far, int Planes = 1>
 struct SourceRows {
   static constexpr int line = 64 / sizeof(T);
   const Lanes& lanes;
@@ -295,35 +295,46 @@ struct SourceRows {
         step(static_cast<std::uint64_t>(p.chain_step)),
         place(row * static_cast<std::uint64_t>(p.pitch)),
         pitch(static_cast<std::uint64_t>(p.chain_pitch)),
-        ahead(source_rows_ahead * p.chain_pitch + (p.column->at(x) > 0 ? p.column->at(x) : 0)),
+        ahead(Planes * source_rows_ahead * p.chain_pitch + (p.column->at(x) > 0 ? p.column->at(x) : 0)),
         begins(x == p.begin),
-        wide(p.column->extent > Width) {}
+        wide(Planes * p.column->extent > Width) {}
 
-  CONVNATIVE_INLINE void next(typename Vec<T>::Reg (&x)[Taps]) {
+  // The next row, or null outside.
+  CONVNATIVE_INLINE const T* next() {
+    const T* here = nullptr;
     if (row < extent) {
-      const T* const here = source + static_cast<std::int64_t>(place);
-      if (Far && begins) __builtin_prefetch(here + ahead);
+      here = source + static_cast<std::int64_t>(place);
+      // Rows of several planes in memory are one after the other here.
+      const T* const later = source + Planes * static_cast<std::int64_t>(place) + ahead;
+      if (Far && begins) __builtin_prefetch(later);
       if (Far && wide)
 #pragma GCC unroll 2
-        for (int i = line; i <= Width; i += line) __builtin_prefetch(here + ahead + i);
+        for (int i = line; i <= Width; i += line) __builtin_prefetch(later + i);
+    }
+    row += step;
+    place += pitch;
+    return here;
+  }
+
+  CONVNATIVE_INLINE void next(typename Vec<T>::Reg (&x)[Taps]) {
+    const T* const here = next();
+    if (here != nullptr) {
       lanes.load(here, x);
     } else {
 #pragma GCC unroll 7
       for (int s = 0; s < Taps; ++s) x[s] = Vec<T>::zero();
     }
-    row += step;
-    place += pitch;
   }
 };
 
 // What a walk's vector holds of each row: columns of one plane.
-template <class T, int Step, bool Full, int Taps>
+template <class T, class LanesOf, bool Full>
 struct OnePlane {
   using V = Vec<T>;
   using Reg = typename V::Reg;
   static constexpr int planes = 1;
   std::int64_t count;
-  Columns<T, Step, Taps, Full> lanes;
+  LanesOf lanes;
   typename V::Mask mask;
 
   CONVNATIVE_INLINE OnePlane(const DepthwisePiece<T>& p, std::int64_t x)
@@ -349,7 +360,7 @@ template <class T, int Step, int Taps>
 struct TwoPlanes {
   using V = Vec<T>;
   using Reg = typename V::Reg;
-  using Lanes = TwinColumns<T, Step, Taps>;
+  using Lanes = NarrowColumns<T, Step, Taps, 2>;
   static constexpr int planes = 2;
   Lanes lanes;
   typename V::Mask low, high;
@@ -357,7 +368,7 @@ struct TwoPlanes {
   CONVNATIVE_INLINE TwoPlanes(const DepthwisePiece<T>& p, std::int64_t x)
       : lanes(*p.column, p.column->at(x), p.source_plane),
         low(lane_mask<T>(0, p.end - x)),
-        high(lane_mask<T>(Lanes::half, Lanes::half + p.end - x)) {}
+        high(lane_mask<T>(Lanes::points, Lanes::points + p.end - x)) {}
 
   CONVNATIVE_INLINE Reg broadcast(const T* one, std::ptrdiff_t step) const {
     return halves_of(V::broadcast(one[0]), V::broadcast(one[step]),
@@ -368,7 +379,7 @@ struct TwoPlanes {
   }
   CONVNATIVE_INLINE void store(T* result, std::ptrdiff_t step, Reg sums) const {
     V::store(low, result, sums);
-    V::store(high, result + step - Lanes::half, sums);
+    V::store(high, result + step - Lanes::points, sums);
   }
 };
 
@@ -390,7 +401,8 @@ CONVNATIVE_INLINE void walk_columns(const DepthwisePiece<T>& p, std::int64_t x) 
         w[r][s] = at.broadcast(weight + r * p.chain_weight_step + s * p.column_weight_step, p.weight_plane);
     const bool held = p.start == nullptr;
     const Reg start = held ? V::zero() : at.broadcast(p.start + plane * p.start_plane, p.start_plane);
-    SourceRows<T, decltype(at.lanes), Taps, V::lanes*(Step == 2 ? 2 : 1), Far> source(at.lanes, p, x, plane);
+    constexpr int width = Planes::planes == 2 ? V::lanes : V::lanes * Step;
+    SourceRows<T, decltype(at.lanes), Taps, width, Far, Planes::planes> source(at.lanes, p, x, plane);
     T* result = p.result + plane * p.result_plane + (x - p.begin);
     const T* newest = result;
     Reg sums[older + 1];
@@ -406,8 +418,80 @@ CONVNATIVE_INLINE void walk_columns(const DepthwisePiece<T>& p, std::int64_t x) 
       }
       add_rows<T, RowStep, Taps>(sums, w, source);
       if (i < 0) continue;
-      if constexpr (Far) __builtin_prefetch(result + result_rows_ahead * p.result_step, 1);
+      if constexpr (Far)
+        __builtin_prefetch(result + (Planes::planes * (i + result_rows_ahead) - i) * p.result_step, 1);
       at.store(result, p.result_plane, sums[older]);
+      result += p.result_step;
+    }
+  }
+}
+
+// The columns of two vectors side by side.
+template <class T, int Taps, bool Full>
+struct ColumnsBeside {
+  Columns<T, 1, Taps, Full> left, right;
+  CONVNATIVE_INLINE bool any() const { return left.any() || right.any(); }
+};
+
+// As walk_columns, for two vectors of dense columns at a time, the second of which may be a part. Registers do not hold
+// the weights of 7 x 7 taps: each is loaded once for both. Kernels of fewer taps gain nothing.
+template <class T, bool Full, bool Far, int Taps>
+CONVNATIVE_INLINE void walk_columns_beside(const DepthwisePiece<T>& p, std::int64_t x) {
+  using V = Vec<T>;
+  using Reg = typename V::Reg;
+  using Lanes = ColumnsBeside<T, Taps, Full>;
+  constexpr int older = Taps - 1;
+  const DepthwiseAxis& column = *p.column;
+  const std::int64_t count = p.end - x - V::lanes < V::lanes ? p.end - x - V::lanes : V::lanes;
+  const Lanes lanes{{column, column.at(x), V::lanes}, {column, column.at(x + V::lanes), count}};
+  const typename V::Mask mask = V::mask(first_lanes(count));
+
+  for (std::int64_t plane = 0; plane < p.planes; ++plane) {
+    // At places that the compiler knows.
+    T w[Taps][Taps];
+    for (int r = 0; r < Taps; ++r)
+      for (int s = 0; s < Taps; ++s)
+        w[r][s] = p.weight[plane * p.weight_plane + r * p.chain_weight_step + s * p.column_weight_step];
+    const bool held = p.start == nullptr;
+    const Reg start = held ? V::zero() : V::broadcast(p.start[plane * p.start_plane]);
+    SourceRows<T, Lanes, Taps, 2 * V::lanes, Far> source(lanes, p, x, plane);
+    T* result = p.result + plane * p.result_plane + (x - p.begin);
+    const T* newest = result;
+    Reg first[Taps], second[Taps];
+#pragma GCC unroll 7
+    for (int k = 0; k <= older; ++k) first[k] = second[k] = V::zero();
+    for (std::int64_t i = -older; i < p.row_end; ++i) {
+#pragma GCC unroll 7
+      for (int k = older; k > 0; --k) first[k] = first[k - 1], second[k] = second[k - 1];
+      first[0] = second[0] = start;
+      if (held && i < p.row_end - older) {
+        first[0] = V::load(newest), second[0] = V::load(mask, newest + V::lanes);
+        newest += p.result_step;
+      }
+      const auto add_row = [&](auto load) __attribute__((always_inline)) {
+#pragma GCC unroll 7
+        for (int s = 0; s < Taps; ++s) {
+          const Reg low = load(lanes.left, s), high = load(lanes.right, s);
+#pragma GCC unroll 7
+          for (int k = older; k >= 0; --k) {
+            const Reg tap = V::broadcast(w[k][s]);
+            first[k] = V::fma(tap, low, first[k]);
+            second[k] = V::fma(tap, high, second[k]);
+          }
+        }
+      };
+      const T* const row = source.next();
+      if (row != nullptr)
+        add_row([&](const auto& columns, int s) { return columns.load_one(row, s); });
+      else
+        add_row([&](const auto&, int) { return V::zero(); });
+      if (i < 0) continue;
+      if constexpr (Far) {
+        __builtin_prefetch(result + result_rows_ahead * p.result_step, 1);
+        __builtin_prefetch(result + result_rows_ahead * p.result_step + V::lanes, 1);
+      }
+      V::store(result, first[older]);
+      V::store(mask, result + V::lanes, second[older]);
       result += p.result_step;
     }
   }
@@ -415,30 +499,46 @@ CONVNATIVE_INLINE void walk_columns(const DepthwisePiece<T>& p, std::int64_t x) 
 
 template <class T, int Step, int RowStep, bool Far, int Taps>
 CONVNATIVE_INLINE void walk_rows(const DepthwisePiece<T>& p) {
-  for (std::int64_t x = p.begin; x < p.end; x += Vec<T>::lanes) {
-    if (Step != 0 && x >= p.full_begin && x + Vec<T>::lanes <= p.full_end)
-      walk_columns<T, Step, RowStep, Far, Taps, OnePlane<T, Step, Step != 0, Taps>>(p, x);
+  constexpr int lanes = Vec<T>::lanes;
+  std::int64_t x = p.begin;
+  if constexpr (twins<T> && Step == 1 && Taps == 7)
+    for (; x + lanes < p.end; x += 2 * lanes) {
+      if (x >= p.full_begin && x + 2 * lanes <= p.full_end)
+        walk_columns_beside<T, true, Far, Taps>(p, x);
+      else
+        walk_columns_beside<T, false, Far, Taps>(p, x);
+    }
+  for (; x < p.end; x += lanes) {
+    if (Step != 0 && x >= p.full_begin && x + lanes <= p.full_end)
+      walk_columns<T, Step, RowStep, Far, Taps, OnePlane<T, Columns<T, Step, Taps, true>, true>>(p, x);
     else
-      walk_columns<T, Step, RowStep, Far, Taps, OnePlane<T, Step, false, Taps>>(p, x);
+      walk_columns<T, Step, RowStep, Far, Taps, OnePlane<T, Columns<T, Step, Taps, false>, false>>(p, x);
   }
 }
 
 template <class T, int Step, int RowStep, bool Far, int Taps>
 CONVNATIVE_INLINE void walk_planes(DepthwisePiece<T> p) {
-  // Dense columns would need as many loads for two planes as for one after the other, and the weights of larger kernels
-  // would not stay in registers.
-  if constexpr (twins<T> && Step == 2 && Taps == 3) {
-    const std::int64_t pairs = p.end - p.begin <= Vec<T>::lanes / 2 ? p.planes / 2 * 2 : 0;
+  if constexpr (twins<T>) {
+    using Twins = TwoPlanes<T, Step, Taps>;
+    const std::int64_t pairs = Twins::Lanes::fit(*p.column, p.end - p.begin) ? p.planes / 2 * 2 : 0;
     if (pairs > 0) {
       const std::int64_t planes = p.planes;
       p.planes = pairs;
-      walk_columns<T, Step, RowStep, Far, Taps, TwoPlanes<T, Step, Taps>>(p, p.begin);
+      walk_columns<T, Step, RowStep, Far, Taps, Twins>(p, p.begin);
       if (pairs == planes) return;
       p.planes = 1;
       p.source += pairs * p.source_plane;
       p.weight += pairs * p.weight_plane;
       p.result += pairs * p.result_plane;
       if (p.start != nullptr) p.start += pairs * p.start_plane;
+    }
+    // Dense columns of one plane gain nothing.
+    if constexpr (Step == 2) {
+      using Alone = NarrowColumns<T, Step, Taps, 1>;
+      if (Alone::fit(*p.column, p.end - p.begin)) {
+        walk_columns<T, Step, RowStep, Far, Taps, OnePlane<T, Alone, false>>(p, p.begin);
+        return;
+      }
     }
   }
   walk_rows<T, Step, RowStep, Far, Taps>(p);
@@ -569,7 +669,7 @@ CONVNATIVE_INLINE void walk_down(typename Vec<T>::Reg (&sums)[Taps][Rows], const
   const auto columns = [&] {
     const std::int64_t at = a.column->at(column) + a.column_tap * a.column->tap_step;
     if constexpr (Of == Planes::twins)
-      return TwinColumns<T, Step, Taps>(*a.column, at, a.source_twin);
+      return NarrowColumns<T, Step, Taps, 2>(*a.column, at, a.source_twin);
     else
       return Columns<T, Step, Taps, full>(*a.column, at, count);
   }();
@@ -590,7 +690,7 @@ CONVNATIVE_INLINE void walk_down(typename Vec<T>::Reg (&sums)[Taps][Rows], const
       g[0] = V::zero();
       if (i < a.rows) {
         if constexpr (Of == Planes::twins)
-          g[0] = TwinColumns<T, Step, Taps>::load_halves(grad, grad + a.grad_twin, grad_mask, twin_mask);
+          g[0] = NarrowColumns<T, Step, Taps, 2>::load_halves(grad, grad + a.grad_twin, grad_mask, twin_mask);
         else
           g[0] = full ? V::load(grad) : V::load(grad_mask, grad);
         __builtin_prefetch(grad + ahead * a.grad_image);

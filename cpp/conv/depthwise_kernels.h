@@ -21,7 +21,8 @@
 //
 // Walks (forward and gradient in the input, of the common kernels). One vector of columns of all row taps and all
 // column taps: a source row is loaded once, for all accumulators that it meets, which move on as rows go by; rows
-// have a step of 1, or 2 where the columns have. A walk may have any height. Its results are chains too:
+// have a step of 1, or 2 where the columns have. A walk may have any height. With AVX-512 two planes share a vector whose
+// halves hold their columns, and 7 x 7 taps go down two vectors at a time. Results are chains too, the same ones:
 //
 //   result[point] = start + sum over (plane, depth tap, row tap, column tap) of weight[tap] * source[...]
 //
@@ -167,8 +168,8 @@ struct DepthwiseKernels {
   using Sums = void (*)(const DepthwiseSums<T>&);
   Sums sums[depthwise_columns_kinds][depthwise_longest_piece][depthwise_most_columns];
   const char* sums_names[depthwise_columns_kinds];
-  // Whether `sums` take two planes at a time, one in each half of the lanes, whose columns fit it: for dense and paired
-  // columns.
+  // Whether `sums` take two planes at a time, one in each half of the lanes, for dense and paired columns: where
+  // grad_output's fit it and a row of the source fits a vector.
   bool twins;
   // result[i] = sums[i * depthwise_wide + 0] + ... of all its lanes, always in the same order; of twins result[i] and
   // result[count + i] of the two halves, as if the other half were zeros.

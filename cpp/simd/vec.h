@@ -15,6 +15,10 @@
 //   max_of_numbers(a, b)                  the larger; a where they compare equal or either is NaN
 //   max(a, b)                             the larger; NaN where either is NaN; a where they compare equal
 //
+// and with AVX-512, where a permutation takes any lanes of two registers for the price of one:
+//
+//   pick(m, low, numbers, high)           lane l from lane numbers[l] of low followed by high; 0 where off
+//
 // An FMA chain gives the same bits on every level that has FMA, whatever its width.
 #pragma once
 

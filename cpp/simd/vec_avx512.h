@@ -46,6 +46,10 @@ struct Vec<float> {
     const __m128i given = _mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes));
     return _mm512_mask_add_ps(sum, _mm_cmpeq_epi8_mask(given, wanted), sum, _mm512_loadu_ps(p));
   }
+  template <class Numbers>
+  static CONVNATIVE_INLINE Reg pick(Mask m, Reg low, Numbers numbers, Reg high) {
+    return _mm512_maskz_permutex2var_ps(m, low, reinterpret_cast<__m512i>(numbers), high);
+  }
   static CONVNATIVE_INLINE Reg fma(Reg a, Reg b, Reg c) { return _mm512_fmadd_ps(a, b, c); }
   static CONVNATIVE_INLINE Reg max_of_numbers(Reg a, Reg b) { return _mm512_max_ps(b, a); }
   static CONVNATIVE_INLINE Reg max(Reg a, Reg b) {
@@ -80,6 +84,10 @@ struct Vec<double> {
     const __m128i given = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(bytes));
     const auto equal = static_cast<__mmask8>(_mm_cmpeq_epi8_mask(given, wanted));
     return _mm512_mask_add_pd(sum, equal, sum, _mm512_loadu_pd(p));
+  }
+  template <class Numbers>
+  static CONVNATIVE_INLINE Reg pick(Mask m, Reg low, Numbers numbers, Reg high) {
+    return _mm512_maskz_permutex2var_pd(m, low, reinterpret_cast<__m512i>(numbers), high);
   }
   static CONVNATIVE_INLINE Reg fma(Reg a, Reg b, Reg c) { return _mm512_fmadd_pd(a, b, c); }
   static CONVNATIVE_INLINE Reg max_of_numbers(Reg a, Reg b) { return _mm512_max_pd(b, a); }
