@@ -238,7 +238,7 @@ class Depthwise final : public ConvAlgorithm {
   Columns columns_of(const Axis& axis) const {
     Columns columns{axis.source, 0, 0, &kernels_.tiles[depthwise_columns(axis.source)], axis.weight_first};
     DepthwiseAxis& column = columns.axis;
-    // Neighbouring taps are loaded in pairs where the step is 2: the last may have a neighbour too many.
+    // Tiles load neighbouring taps in pairs where the step is 2: the last may have a neighbour too many.
     const std::int64_t behind =
         (column.taps - 1) * column.tap_step + (column.step == 2 ? column.taps % 2 : 0);
     const std::int64_t last = column.extent - 1 - behind - column.first;

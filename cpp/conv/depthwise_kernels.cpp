@@ -39,10 +39,12 @@ struct Columns {
   using V = Vec<T>;
   using Reg = typename V::Reg;
   static constexpr int lanes = V::lanes;
-  static constexpr int loads = Step == 2 ? (Taps + 1) / 2 * 2 : Taps;
+  // Where the step is 2: two registers with the first two taps, then one element for each other tap.
+  static constexpr int loads = Step == 2 && Taps == 1 ? 2 : Taps;
 
   std::int64_t offset[loads];
   typename V::Mask mask[loads];
+  bool inside[loads];
   bool some_lanes = Full;
   std::ptrdiff_t step;
 
@@ -50,7 +52,7 @@ struct Columns {
       : step(count > 1 ? axis.step : 0) {  // a lone column's may be too large for a gather to multiply
 #pragma GCC unroll 8
     for (int i = 0; i < loads; ++i) {
-      const std::int64_t first = at + (Step == 2 ? i / 2 * 2 + i % 2 * lanes : i * axis.tap_step);
+      const std::int64_t first = at + (Step != 2 ? i * axis.tap_step : i < 2 ? i * lanes : 2 * lanes + i - 2);
       offset[i] = first;
       if constexpr (Full) continue;
       std::int64_t begin = first >= 0 ? 0 : -first, end = axis.extent - first;
@@ -59,9 +61,11 @@ struct Columns {
         end = first >= axis.extent ? 0 : (axis.extent - 1 - first) / axis.step + 1;
         end = end < count ? end : count;
       }
+      if (Step == 2 && i >= 2) end = std::min<std::int64_t>(end, 1);
       const bool some = begin < lanes && begin < end;
       some_lanes |= some;
       // Where there is nothing to load, the address stays near the row too.
+      inside[i] = some;
       if (!some) offset[i] = 0;
       mask[i] = lane_mask<T>(begin, end);
     }
@@ -73,25 +77,32 @@ struct Columns {
   // x[t] = the lanes under tap t.
   CONVNATIVE_INLINE void load(const T* row, Reg (&x)[Taps]) const {
     if constexpr (Step == 2) {
+      // Lane by lane the same elements as two taps before, a lane further: other loads would nearly all cross cache lines.
+      const Reg low = load_one(row, 0), high = load_one(row, 1);
+      x[0] = even_elements<T>(low, high);
+      if constexpr (Taps > 1) x[1] = odd_elements<T>(low, high);
 #pragma GCC unroll 8
-      for (int i = 0; i < loads; i += 2) {
-        const Reg low = load_one(row, i), high = load_one(row, i + 1);
-        x[i] = even_elements<T>(low, high);
-        if (i + 1 < Taps) x[i + 1] = odd_elements<T>(low, high);
-      }
+      for (int s = 2; s < Taps; ++s)
+        x[s] = shifted(x[s - 2], V::broadcast(Full || inside[s] ? row[offset[s]] : T{0}),
+                       std::make_integer_sequence<int, lanes>{});
     } else {
 #pragma GCC unroll 8
       for (int i = 0; i < loads; ++i) x[i] = load_one(row, i);
     }
   }
 
-  // Those under tap s.
   CONVNATIVE_INLINE Reg load_one(const T* row, int i) const {
     if constexpr (Full) return V::load(row + offset[i]);
     if constexpr (Step == 0) return load_lanes(mask[i], row + offset[i], step);
     if constexpr (CONVNATIVE_ISA_LEVEL == CONVNATIVE_ISA_baseline)
       return load_lanes(mask[i], row + offset[i], 1);
     return V::load(mask[i], row + offset[i]);
+  }
+
+ private:
+  template <int... Lane>
+  static CONVNATIVE_INLINE Reg shifted(Reg x, Reg behind, std::integer_sequence<int, Lane...>) {
+    return __builtin_shufflevector(x, behind, (Lane + 1)...);
   }
 };
 
@@ -731,8 +742,8 @@ void sum_products(const DepthwiseSums<T>& block) {
   for (std::int64_t column = a.first_column; column < a.columns; column += a.column_step) {
     bool full = false;
     if constexpr (Step != 0) {
-      // Pairs of taps are loaded whole.
-      constexpr std::int64_t behind = Step == 2 ? 2 * lanes - 1 + (Taps - 1) / 2 * 2 : lanes - 1;
+      // Registers that hold two taps are loaded whole.
+      constexpr std::int64_t behind = Step == 2 ? 2 * lanes - 1 + std::max(Taps - 2, 0) : lanes - 1;
       const std::int64_t first = a.column->at(column) + a.column_tap * a.column->tap_step;
       const std::int64_t last = first + behind + (Step == 2 ? 0 : (Taps - 1) * a.column->tap_step);
       full = a.columns - column >= lanes && first >= 0 && last < a.column->extent;
