@@ -231,7 +231,7 @@ double cycles_of(const ConvProblem& problem) {
   // A vector of points consists of pieces of the rows of a plane, each of which is found for every tap, then
   // packed in every channel.
   const double pieces = 1 + static_cast<double>(lanes - 1) / static_cast<double>(row);
-  const double packing = forward && stride > 1 ? 11 : 2.5;
+  const double packing = forward && stride > 1 ? 15 : 2.5;
   // Tiles that span images or lie apart take a detour; results that no cache holds come slowly where each tile
   // touches all channels.
   constexpr double near = 2 << 20, cached = 8 << 20;
@@ -241,14 +241,16 @@ double cycles_of(const ConvProblem& problem) {
           ? std::min(3 * static_cast<double>(lanes) / static_cast<double>(std::max<std::int64_t>(plane, 1)),
                      1.0)
           : 0;
+  const double blocks = std::max(std::ceil(depth / static_cast<double>(gemm_blocking<T>().kc)), 1.0);
   // The phases of a stride come to each line of a gradient one after the other.
-  const double storing = forward || stride == 1  ? (result_bytes > cached ? 12 : 4 + 8 * spanning)
+  const double storing = forward || stride == 1  ? (result_bytes <= cached ? 4 + 8 * spanning
+                                                    : blocks > 1           ? 12
+                                                                           : 7)
                          : result_bytes > cached ? 150
                          : result_bytes > near   ? 70
                                                  : 45;
   // From L2 on a line arrives as fast as this, while products run.
   const double arriving = result_bytes > near ? 15 : 0;
-  const double blocks = std::max(std::ceil(depth / static_cast<double>(gemm_blocking<T>().kc)), 1.0);
   // A gradient's weights are brought into another order, one by one where a phase has some of the taps.
   const double weights =
       forward || problem.prepacked ? 0 : static_cast<double>(s.weight_size()) * (stride > 1 ? 2.3 : 1.3);
