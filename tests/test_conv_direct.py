@@ -200,6 +200,27 @@ def test_interleaved_gradients_have_the_same_bits_for_any_number_of_threads(dtyp
             assert_same_bits(result, results[0], case)
 
 
+@pytest.mark.parametrize(
+    "case",
+    [
+        case_2d(4, (10, 4), (233, 260), 4, 2, (1, (2, 0))),
+        case_2d(4, (7, 3), (290, 275), (3, 2), (2, 1), 1),
+        Case(4, 5, 4, (30, 64, 90), (2, 2, 3), (2, 1, 2), ((0, 0), (1, 0), (1, 1)), (1, 1, 1)),
+    ],
+    ids=str,
+)
+def test_interleaved_gradients_that_are_asked_for_early_have_the_same_bits(case, isa):
+    """Beyond 8 MiB rows of the result are asked for while products are summed; an image alone is smaller."""
+    x, w, _ = float_data(case, np.float32)
+    g, shape = forward(case, (x, w, None), None), x.shape
+    assert x.nbytes + g.nbytes > 8 * 2**20
+    arguments = w, (1, *shape[1:]), *case.geometry
+    whole = _core.conv_grad_input(case.axes, g, w, shape, *case.geometry, algorithm="direct_strip")
+    for image in range(shape[0]):
+        alone = _core.conv_grad_input(case.axes, g[image : image + 1], *arguments, algorithm="direct_strip")
+        assert_same_bits(whole[image : image + 1], alone, case)
+
+
 @pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
 @pytest.mark.parametrize(
     "case",

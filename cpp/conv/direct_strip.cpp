@@ -27,10 +27,12 @@
 
 #include "base/aligned_buffer.h"
 #include "base/checked.h"
+#include "base/cpu.h"
 #include "base/parallel.h"
 #include "conv/algorithm.h"
 #include "conv/direct_strip_kernels.h"
 #include "conv/epilogue.h"
+#include "conv/row_requests.h"
 #include "conv/strip.h"
 #include "conv/sub_pixel.h"
 #include "gemm/blocking.h"
@@ -119,12 +121,12 @@ bool interleaves(const ConvProblem& problem) {
   return problem.operation == ConvOperation::grad_input && problem.shape.stride != Extents{1, 1, 1};
 }
 
-// Output channels whose sums wait to be interleaved: some lines at a time.
+// Output channels whose sums wait to be interleaved: some lines at a time, or one that is longer.
+constexpr std::int64_t most_waiting_channels = 24;
 std::int64_t waiting_channels(const ConvProblem& problem) {
   if (!interleaves(problem)) return 0;
-  constexpr std::int64_t usual = 24;
   const std::int64_t line = problem.shape.stride[2];
-  return std::min(std::max<std::int64_t>(usual / line, 1) * line,
+  return std::min(std::max<std::int64_t>(most_waiting_channels / line, 1) * line,
                   forward_shape(problem).out_channels_per_group());
 }
 
@@ -150,6 +152,7 @@ class DirectStrip final : public ConvAlgorithm {
         kernels_(strip_kernels<T>(problem.isa)),
         epilogue_(problem),
         threads_(problem.threads),
+        far_((s_.input_size() + s_.output_size()) * std::int64_t{sizeof(T)} > far_bytes),
         tall_(tall_tiles(problem, kernels_)),
         waiting_channels_(waiting_channels(problem)),
         layout_(s_, sizeof(T), kernels_.lanes, threads_by_blocks(), tall_ == nullptr ? 1 : kernels_.tall_rows,
@@ -210,6 +213,9 @@ class DirectStrip final : public ConvAlgorithm {
   // Threads that blocks of the outputs keep at work. Where the weights are larger than the input, which each block
   // would meet anew, threads share the output channels instead.
   int threads_by_blocks() const { return weights_outweigh_input(s_) ? 1 : threads_; }
+
+  // Of the lines that wait: as many as output channels where the columns have no stride.
+  using Requests = RowRequests<T, most_waiting_channels>;
 
   // What one task works on.
   struct Block {
@@ -392,13 +398,14 @@ class DirectStrip final : public ConvAlgorithm {
 
   // `rows` output channels of a block.
   void run_tiles(const Block& block, std::int64_t rows, const T* weight, const T* start, T* output,
-                 std::int64_t output_row) const {
+                 std::int64_t output_row, Requests* requests = nullptr) const {
     const StripTileRow<T>& tiles = kernels_.tiles(rows);
     const EvenSplit point_tiles(block.vectors, tiles.max_vectors);
     const std::int64_t lines = layout_.row_vectors > 0 ? block.rows : 1;
     for (std::int64_t y = 0; y < lines; ++y)
       for (std::int64_t j = 0; j < point_tiles.parts; ++j) {
         const std::int64_t v = point_tiles.begin(j);
+        if (requests != nullptr) requests->request();
         tiles.run[point_tiles.end(j) - v - 1](
             {block.strip + y * layout_.pitch + v * kernels_.lanes, offsets_.data(), depth(), weight, depth(),
              start, output, output_row, block.runs, block.first_run + y * block.vectors + v});
@@ -416,17 +423,29 @@ class DirectStrip final : public ConvAlgorithm {
       const std::int64_t lines = parts.end(p) - parts.begin(p);
       for (std::int64_t row = 0; row < lines * line; ++row)
         block.start[row] = sub_pixels_->start<T>(arrays, first_line * line + row);
+      const auto sums_of = [&](std::int64_t l, std::int64_t y) -> SubPixels::Sums<T> {
+        return {block.image,
+                first_line + l,
+                block.depth,
+                block.row + y,
+                block.column,
+                block.columns,
+                block.sums + l * line * pitch + y * layout_.pitch,
+                pitch};
+      };
       const EvenSplit tiles(lines * line, kernels_.max_rows);
+      Requests requests(tiles.parts * ceil_div(block.vectors, kernels_.tiles(tiles.end(0)).max_vectors));
+      for (std::int64_t l = 0; far_ && l < lines; ++l)
+        if (const T* const place = sub_pixels_->place(sums_of(l, 0), arrays); place != nullptr)
+          requests.add({place, block.columns * line, block.rows, 1, sub_pixels_->row_step(), 0});
       for (std::int64_t i = 0; i < tiles.parts; ++i) {
         const std::int64_t row = tiles.begin(i), channel = first_line * line + row;
         run_tiles(block, tiles.end(i) - row, weights + channel * depth(), block.start + row,
-                  block.sums + row * pitch, pitch);
+                  block.sums + row * pitch, pitch, &requests);
       }
       for (std::int64_t l = 0; l < lines; ++l)
         for (std::int64_t y = 0; y < block.rows; ++y)
-          sub_pixels_->store<T>({block.image, first_line + l, block.depth, block.row + y, block.column,
-                                 block.columns, block.sums + l * line * pitch + y * layout_.pitch, pitch},
-                                arrays, weights, gemm_);
+          sub_pixels_->store(sums_of(l, y), arrays, weights, gemm_);
     }
   }
 
@@ -449,6 +468,7 @@ class DirectStrip final : public ConvAlgorithm {
   const StripKernels<T>& kernels_;
   Epilogue<T> epilogue_;
   int threads_;
+  bool far_;                     // the arrays come from L3 or memory
   const StripTallRow<T>* tall_;  // null: tiles of neighbouring points
   std::int64_t waiting_channels_;
   StripLayout layout_;

@@ -93,19 +93,37 @@ void SubPixels::pack(const T* weight, T* packed, const GemmKernels<T>& kernels, 
   });
 }
 
+// The input's element that the first sum of a line belongs to.
+struct SubPixels::Element {
+  std::int64_t channel, z, y, x;
+};
+
+template <class T>
+SubPixels::Element SubPixels::first_element(const Sums<T>& sums) const {
+  const auto& [slices, rows, columns] = axes_;
+  return {sums.line / rows.stride / slices.stride,
+          slices.at(sums.depth) + sums.line / rows.stride % slices.stride,
+          rows.at(sums.row) + sums.line % rows.stride, columns.at(sums.column)};
+}
+
+template <class T>
+T* SubPixels::place(const Sums<T>& sums, const ConvArrays& arrays) const {
+  const auto& [slices, rows, columns] = axes_;
+  const auto [channel, z, y, x] = first_element(sums);
+  if (z < 0 || z >= slices.input || y < 0 || y >= rows.input) return nullptr;
+  return static_cast<T*>(arrays.result) +
+         (((sums.image * s_.in_channels + channel) * slices.input + z) * rows.input + y) * columns.input + x;
+}
+
 template <class T>
 void SubPixels::store(const Sums<T>& sums, const ConvArrays& arrays, const T* packed,
                       const GemmKernels<T>& kernels) const {
-  const auto& [slices, rows, columns] = axes_;
+  T* const first = place(sums, arrays);
+  if (first == nullptr) return;
+  const Axis& columns = axes_[2];
   const std::int64_t stride = columns.stride;
-  const std::int64_t z = slices.at(sums.depth) + sums.line / rows.stride % slices.stride;
-  const std::int64_t y = rows.at(sums.row) + sums.line % rows.stride;
-  const std::int64_t x = columns.at(sums.column);
-  if (z < 0 || z >= slices.input || y < 0 || y >= rows.input) return;
-  const std::int64_t channel = sums.line / rows.stride / slices.stride;
-  T* const result =
-      static_cast<T*>(arrays.result) +
-      (((sums.image * s_.in_channels + channel) * slices.input + z) * rows.input + y) * columns.input;
+  const auto [channel, z, y, x] = first_element(sums);
+  T* const result = first - x;
   // The first point's first phases and the last one's last may lie beside the input.
   bool finite = true;
   const auto store_single = [&](std::int64_t point) {
@@ -163,6 +181,8 @@ T SubPixels::by_definition(std::int64_t image, std::int64_t channel,
 
 template void SubPixels::pack(const float*, float*, const GemmKernels<float>&, int) const;
 template void SubPixels::pack(const double*, double*, const GemmKernels<double>&, int) const;
+template float* SubPixels::place(const Sums<float>&, const ConvArrays&) const;
+template double* SubPixels::place(const Sums<double>&, const ConvArrays&) const;
 template void SubPixels::store(const Sums<float>&, const ConvArrays&, const float*,
                                const GemmKernels<float>&) const;
 template void SubPixels::store(const Sums<double>&, const ConvArrays&, const double*,

@@ -51,6 +51,12 @@ class SubPixels {
   void store(const Sums<T>& sums, const ConvArrays& arrays, const T* packed,
              const GemmKernels<T>& kernels) const;
 
+  // Where the first of them goes, beside the input where that point's first phase lies there, or null where the row does;
+  // and from there to the place of the same line at the next row of points.
+  template <class T>
+  T* place(const Sums<T>& sums, const ConvArrays& arrays) const;
+  std::ptrdiff_t row_step() const { return axes_[1].stride * axes_[2].input; }
+
   // What the sums of an output channel of the convolution start from.
   template <class T>
   T start(const ConvArrays& arrays, std::int64_t output_channel) const {
@@ -68,6 +74,9 @@ class SubPixels {
     std::int64_t at(std::int64_t point) const { return (point + first) * stride - pad; }
   };
 
+  struct Element;
+  template <class T>
+  Element first_element(const Sums<T>& sums) const;
   template <class T>
   T by_definition(std::int64_t image, std::int64_t channel, std::array<std::int64_t, max_axes> element,
                   const ConvArrays& arrays, const T* packed) const;
