@@ -78,9 +78,9 @@ def test_every_number_of_taps_is_exact(taps, dtype, isa):
 
 @pytest.mark.parametrize("taps", [3, 5, 7])
 def test_walks_over_small_and_large_planes_are_exact(taps, dtype, isa):
-    """Planes that go together, a part of the channels at a time, and planes that are cut."""
+    """Planes that go together, a part of the channels at a time, planes that are cut, few rows a residue."""
     for shape in [(2, 45, 14, 15), (3, 170, 7, 7), (1, 1, 70, 290)]:
-        for stride, dilation in [(1, 1), (2, 1), (1, 2)]:
+        for stride, dilation in [(1, 1), (2, 1), (1, 2), (1, 5), (1, 9)]:
             check_exact(shape, (taps, taps), 1, (stride, dilation * (taps // 2), dilation, shape[1]), dtype)
 
 

@@ -274,19 +274,19 @@ class Depthwise final : public ConvAlgorithm {
     }
     if (odd != nullptr) lattice.result_step[2] = 2;
 
-    // Chains, as depthwise_kernels.h says; where so few points are alike that tiles would stay empty, each tap
-    // is a chain of its own. This fixes the order of the sums and looks at the shape alone.
-    const DepthwiseAxis& row = lattice.row;
+    const DepthwiseAxis &row = lattice.row, &column = lattice.columns[0].axis;
     const std::int64_t common = std::gcd(row.step, row.tap_step), shift = row.tap_step / common;
-    const bool chains = row.taps > 1 && row.points > 1 && (shift == 1 || row.points / 4 >= shift);
+    const bool shared = row.taps > 1 && row.points > 1 && shift <= row.points;
+    // The common kernels' own, which fix another order of the sums; the choice looks at the shape alone.
+    if (lattice.result_step[2] == 1 && shared) lattice.walk = walk_of(row, column);
+    // Chains, as depthwise_kernels.h says; where so few points are alike that tiles would stay empty, each tap
+    // is a chain of its own. This fixes the order of the sums too.
+    const bool chains = shared && (lattice.walk != nullptr || shift == 1 || row.points / 4 >= shift);
     lattice.row_shift = chains ? shift : 1;
     lattice.classes = chains ? std::min(row.step / common, row.taps) : row.taps;
     lattice.chain_step = lattice.row_shift * row.step;
-    const DepthwiseAxis& column = lattice.columns[0].axis;
     lattice.along_columns = row.points == 1 && lattice.result_step[2] == 1 && lattice.columns[0].kernel->full;
 
-    // The common kernels' own, which fix another order of the sums; the choice looks at the shape alone too.
-    if (lattice.result_step[2] == 1 && chains) lattice.walk = walk_of(row, column);
     if (odd != nullptr && lattice.planes == 1 && lattice.depth.taps == 1 && (chains || row.taps == 1))
       lattice.walk = pair_walk_of(row, column, lattice.columns[1].axis);
     lattice.tile_rows = tallest;
@@ -306,11 +306,15 @@ class Depthwise final : public ConvAlgorithm {
         (more * lattice.tiles_of(fewest + 1) + (lattice.row_shift - more) * lattice.tiles_of(fewest));
 
     lattice.group = 1;
-    if (lattice.walk != nullptr && lattice.units == 1 && multiplier_ == 1 && lattice.depth.taps == 1)
+    if (lattice.walk != nullptr && lattice.units == lattice.row_shift && multiplier_ == 1 &&
+        lattice.depth.taps == 1)
       lattice.group = std::max<std::int64_t>(1, walk_points / (row.points * column.points));
+    // Planes that go together do so residue by residue.
+    const std::int64_t together = lattice.group > 1 ? lattice.units : 1,
+                       plane_units = lattice.units / together;
 
     const std::int64_t channels = forward_ ? shape_.out_channels : shape_.in_channels;
-    const std::int64_t total = shape_.batch * channels * lattice.units;
+    const std::int64_t total = shape_.batch * channels * plane_units;
     const std::int64_t unit_macs = std::min(lattice.column_block, column.points) * column_macs;
     const std::int64_t least = ceil_div(least_task_macs, unit_macs);
     const std::int64_t per_task =
@@ -320,11 +324,11 @@ class Depthwise final : public ConvAlgorithm {
                                              thread_bytes() * static_cast<std::size_t>(thread));
       const std::int64_t last = std::min(total, (task + 1) * per_task);
       for (std::int64_t unit = task * per_task; unit < last;) {
-        const std::int64_t plane = unit / lattice.units, first = unit - plane * lattice.units;
-        const std::int64_t count = std::min(lattice.units - first, last - unit);
+        const std::int64_t plane = unit / plane_units, first = unit - plane * plane_units;
+        const std::int64_t count = std::min(plane_units - first, last - unit);
         const std::int64_t planes =
             lattice.group == 1 ? 1 : std::min({lattice.group, last - unit, channels - plane % channels});
-        run_plane(arrays, lattice, plane, planes, first, count, buffer);
+        run_plane(arrays, lattice, plane, planes, first, count * together, buffer);
         unit += planes * count;
       }
     });
@@ -361,7 +365,7 @@ class Depthwise final : public ConvAlgorithm {
     return forward_ || shape_.stride[2] == 1 ? 0 : std::size_t{2} * tallest * buffer_columns * sizeof(T);
   }
 
-  // `count` units of one plane of results, or of several planes of one unit each.
+  // `count` units of one plane of results, or all units of several planes.
   void run_plane(const ConvArrays& arrays, const Lattice& lattice, std::int64_t index, std::int64_t planes,
                  std::int64_t first, std::int64_t count, T* buffer) const {
     const std::int64_t channel = index % (forward_ ? shape_.out_channels : shape_.in_channels);
@@ -376,6 +380,7 @@ class Depthwise final : public ConvAlgorithm {
                       index * (forward_ ? shape_.output_plane() : shape_.input_plane()) +
                       lattice.result_first;
 
+    const bool whole = lattice.walk != nullptr && (lattice.units == 1 || lattice.group > 1);
     for (Unit unit(lattice, first); count > 0; --count, unit.step(lattice)) {
       const RowTile tile = lattice.walk == nullptr ? row_tile(unit.points, unit.tile)
                                                    : walk_tile(unit.points, unit.tile, lattice.tile_rows);
@@ -387,12 +392,9 @@ class Depthwise final : public ConvAlgorithm {
       if (lattice.result_step[2] == 1 || lattice.walk != nullptr) {
         run_row(lattice, plane, lattice.columns[0], unit, tile, begin, end,
                 target + begin * lattice.result_step[2], row_step);
-        if (!fuses_epilogue() || !epilogue_.wanted(arrays)) continue;
-        if (lattice.walk != nullptr && lattice.units == 1)
-          epilogue_.finish(arrays, target, planes * shape_.output_plane());
-        else
-          for (std::int64_t i = tile.begin; i < tile.end; ++i)
-            epilogue_.finish(arrays, target + i * row_step + begin, end - begin);
+        if (whole || !fuses_epilogue() || !epilogue_.wanted(arrays)) continue;
+        for (std::int64_t i = tile.begin; i < tile.end; ++i)
+          epilogue_.finish(arrays, target + i * row_step + begin, end - begin);
         continue;
       }
       T* const odd_buffer = buffer + tallest * buffer_columns;
@@ -405,6 +407,8 @@ class Depthwise final : public ConvAlgorithm {
                std::max<std::int64_t>(odd_end - begin, 0),
                target + i * row_step + begin * lattice.result_step[2], lattice.result_step[2]);
     }
+    if (whole && fuses_epilogue() && epilogue_.wanted(arrays))
+      epilogue_.finish(arrays, result, planes * shape_.output_plane());
   }
 
   // The first of `count` planes.
