@@ -107,23 +107,29 @@ SubPixels::Element SubPixels::first_element(const Sums<T>& sums) const {
 }
 
 template <class T>
-T* SubPixels::place(const Sums<T>& sums, const ConvArrays& arrays) const {
+T* SubPixels::row_of(std::int64_t image, const Element& e, const ConvArrays& arrays) const {
   const auto& [slices, rows, columns] = axes_;
-  const auto [channel, z, y, x] = first_element(sums);
-  if (z < 0 || z >= slices.input || y < 0 || y >= rows.input) return nullptr;
+  if (e.z < 0 || e.z >= slices.input || e.y < 0 || e.y >= rows.input) return nullptr;
   return static_cast<T*>(arrays.result) +
-         (((sums.image * s_.in_channels + channel) * slices.input + z) * rows.input + y) * columns.input + x;
+         (((image * s_.in_channels + e.channel) * slices.input + e.z) * rows.input + e.y) * columns.input;
+}
+
+template <class T>
+const T* SubPixels::place(const Sums<T>& sums, const ConvArrays& arrays) const {
+  const Element first = first_element(sums);
+  const T* const row = row_of<T>(sums.image, first, arrays);
+  return row == nullptr ? nullptr : row + std::max<std::int64_t>(first.x, 0);
 }
 
 template <class T>
 void SubPixels::store(const Sums<T>& sums, const ConvArrays& arrays, const T* packed,
                       const GemmKernels<T>& kernels) const {
-  T* const first = place(sums, arrays);
-  if (first == nullptr) return;
+  const Element first = first_element(sums);
+  T* const result = row_of<T>(sums.image, first, arrays);
+  if (result == nullptr) return;
   const Axis& columns = axes_[2];
   const std::int64_t stride = columns.stride;
-  const auto [channel, z, y, x] = first_element(sums);
-  T* const result = first - x;
+  const auto [channel, z, y, x] = first;
   // The first point's first phases and the last one's last may lie beside the input.
   bool finite = true;
   const auto store_single = [&](std::int64_t point) {
@@ -181,8 +187,8 @@ T SubPixels::by_definition(std::int64_t image, std::int64_t channel,
 
 template void SubPixels::pack(const float*, float*, const GemmKernels<float>&, int) const;
 template void SubPixels::pack(const double*, double*, const GemmKernels<double>&, int) const;
-template float* SubPixels::place(const Sums<float>&, const ConvArrays&) const;
-template double* SubPixels::place(const Sums<double>&, const ConvArrays&) const;
+template const float* SubPixels::place(const Sums<float>&, const ConvArrays&) const;
+template const double* SubPixels::place(const Sums<double>&, const ConvArrays&) const;
 template void SubPixels::store(const Sums<float>&, const ConvArrays&, const float*,
                                const GemmKernels<float>&) const;
 template void SubPixels::store(const Sums<double>&, const ConvArrays&, const double*,

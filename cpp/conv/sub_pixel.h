@@ -51,10 +51,10 @@ class SubPixels {
   void store(const Sums<T>& sums, const ConvArrays& arrays, const T* packed,
              const GemmKernels<T>& kernels) const;
 
-  // Where the first of them goes, beside the input where that point's first phase lies there, or null where the row does;
-  // and from there to the place of the same line at the next row of points.
+  // Where the first of them goes that has a place, or null where the whole row lies outside of the input; and from there
+  // to the place of the same line at the next row of points.
   template <class T>
-  T* place(const Sums<T>& sums, const ConvArrays& arrays) const;
+  const T* place(const Sums<T>& sums, const ConvArrays& arrays) const;
   std::ptrdiff_t row_step() const { return axes_[1].stride * axes_[2].input; }
 
   // What the sums of an output channel of the convolution start from.
@@ -77,6 +77,9 @@ class SubPixels {
   struct Element;
   template <class T>
   Element first_element(const Sums<T>& sums) const;
+  // The row of the input that an element lies in, or null.
+  template <class T>
+  T* row_of(std::int64_t image, const Element& e, const ConvArrays& arrays) const;
   template <class T>
   T by_definition(std::int64_t image, std::int64_t channel, std::array<std::int64_t, max_axes> element,
                   const ConvArrays& arrays, const T* packed) const;
