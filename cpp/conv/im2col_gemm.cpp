@@ -19,12 +19,13 @@ template <class T>
 constexpr auto line = static_cast<std::int64_t>(cache_line_bytes / sizeof(T));
 
 // Packing one vector takes about as long as the multiply-adds of this many rows with it: half a cycle a row against 2.5
-// cycles for each of its pieces, 20 where elements lie a stride apart.
-double pack_cost_rows(const Im2colLattice& lattice, int lanes) {
+// cycles for each of its pieces, 4 where elements lie 2 apart, 20 where they are gathered.
+template <class T>
+double pack_cost_rows(const Im2colLattice& lattice, const GemmKernels<T>& kernels) {
   const Im2colLattice::Axis& columns = lattice.axes[2];
-  const double pieces =
-      1 + static_cast<double>(lanes - 1) / static_cast<double>(std::max<std::int64_t>(columns.grid, 1));
-  return pieces * (columns.step > 1 ? 40 : 5);
+  const double pieces = 1 + static_cast<double>(kernels.lanes - 1) /
+                                static_cast<double>(std::max<std::int64_t>(columns.grid, 1));
+  return pieces * (columns.step == 1 ? 5 : columns.step <= kernels.max_loaded_step ? 8 : 40);
 }
 
 // Rows of A that stay in L2 while panels pass: as many as MC of the deepest.
@@ -162,7 +163,7 @@ Tasks choose_tasks(const Im2colGemm& gemm, const GemmKernels<T>& kernels, int th
   const std::int64_t fewest_parts = ceil_div(gemm.rows, most_rows);
   const std::int64_t most_parts = std::max(fewest_parts, ceil_div(gemm.rows, kernels.max_rows));
 
-  const double packing = pack_cost_rows(gemm.lattice, kernels.lanes);
+  const double packing = pack_cost_rows(gemm.lattice, kernels);
   Tasks best{fewest_parts, fewest_chunks};
   double best_cost = std::numeric_limits<double>::infinity();
   for (std::int64_t row_parts = fewest_parts; row_parts <= most_parts; row_parts *= 2) {
@@ -231,7 +232,7 @@ double cycles_of(const ConvProblem& problem) {
   // A vector of points consists of pieces of the rows of a plane, each of which is found for every tap, then
   // packed in every channel.
   const double pieces = 1 + static_cast<double>(lanes - 1) / static_cast<double>(row);
-  const double packing = forward && stride > 1 ? 15 : 2.5;
+  const double packing = !forward || stride == 1 ? 2.5 : stride <= kernels.max_loaded_step ? 4 : 15;
   // Tiles that span images or lie apart take a detour; results that no cache holds come slowly where each tile
   // touches all channels.
   constexpr double near = 2 << 20, cached = 8 << 20;
@@ -243,9 +244,9 @@ double cycles_of(const ConvProblem& problem) {
           : 0;
   const double blocks = std::max(std::ceil(depth / static_cast<double>(gemm_blocking<T>().kc)), 1.0);
   // The phases of a stride come to each line of a gradient one after the other.
-  const double storing = forward || stride == 1  ? (result_bytes <= cached ? 4 + 8 * spanning
-                                                    : blocks > 1           ? 12
-                                                                           : 7)
+  const double storing = forward || stride == 1  ? 8 * spanning + (result_bytes <= cached ? 4
+                                                                   : blocks > 1           ? 12
+                                                                                          : 7)
                          : result_bytes > cached ? 150
                          : result_bytes > near   ? 70
                                                  : 45;

@@ -203,7 +203,7 @@ double cycles_of(const ConvProblem& problem) {
   // Pieces of the vectors are found for every tap, then packed in every channel.
   const double vectors = points / static_cast<double>(lanes);
   const double finding = vectors * static_cast<double>(s.taps()) * pieces * 14;
-  const double packing = vectors * rows * pieces * (s.stride[2] > 1 ? 11 : 2.5);
+  const double packing = vectors * rows * pieces * (s.stride[2] == 1 ? 2.5 : s.stride[2] == 2 ? 4 : 11);
   const double transposing = points * channels * 5 * std::ceil(rows / static_cast<double>(block_rows));
   const double products = points * rows * channels / 2 * (channels > 2 ? 1.2 : channels > 1 ? 1.35 : 1.8);
   return static_cast<double>(s.groups) * (finding + packing + transposing + products + 1500) +

@@ -1,5 +1,7 @@
 #include "conv/strip.h"
 
+#include "conv/row_requests.h"
+
 namespace convnative {
 
 template <class T>
@@ -8,6 +10,12 @@ void StripSource<T>::fill(const StripPlace& place, const T* input, T* strip) con
   const std::int64_t channel =
       (place.image * s_.groups + place.group) * s_.in_channels_per_group() + place.first_channel;
   const T* const first = input + channel * s_.input[0] * plane;
+  // Of the input that a tap in depth reads, or -1 where it lies beside.
+  const auto slice_of = [&](std::int64_t tap) {
+    std::int64_t z = place.depth * s_.stride[0] + tap * s_.dilation[0] - s_.pad_before[0];
+    if (s_.pads_with_input()) z = repeated_element(s_.padding_mode, z, s_.input[0]);
+    return z < s_.input[0] ? std::max<std::int64_t>(z, -1) : -1;
+  };
   for (std::int64_t p = 0; p < rows_.phases; ++p)
     for (std::int64_t q = 0; q < columns_.phases; ++q) {
       const PhasePart part{rows_.at(p, place.row),
@@ -19,13 +27,23 @@ void StripSource<T>::fill(const StripPlace& place, const T* input, T* strip) con
                            columns_.before(q, 0, place.column, place.columns),
                            columns_.before(q, columns_.input, place.column, place.columns),
                            place.pitch};
-      for (std::int64_t c = 0; c < place.channels; ++c)
+      // A channel is copied while the next one's rows come: they are short pieces of more planes than hardware follows.
+      // The phases of the columns share their lines, slices of the output all but the last of a channel's.
+      RowRequests<T, 1> requests(place.channels);
+      const std::int64_t last = slice_of(s_.kernel[0] - 1);
+      if (far_ && q == 0 && last >= 0 && part.left < part.right)
+        requests.add({first + (s_.input[0] + last) * plane +
+                          (part.first_row + part.top * rows_.stride) * columns_.input + part.first_column +
+                          part.left * columns_.stride,
+                      (part.right - part.left - 1) * columns_.stride + 1, part.bottom - part.top,
+                      place.channels - 1, rows_.stride * columns_.input, s_.input[0] * plane});
+      for (std::int64_t c = 0; c < place.channels; ++c) {
+        requests.request();
         for (std::int64_t t = 0; t < s_.kernel[0]; ++t, strip += place.plane) {
-          std::int64_t z = place.depth * s_.stride[0] + t * s_.dilation[0] - s_.pad_before[0];
-          if (s_.pads_with_input()) z = repeated_element(s_.padding_mode, z, s_.input[0]);
-          const bool beside = z < 0 || z >= s_.input[0];
-          fill_plane(part, beside ? nullptr : first + (c * s_.input[0] + z) * plane, strip);
+          const std::int64_t z = slice_of(t);
+          fill_plane(part, z < 0 ? nullptr : first + (c * s_.input[0] + z) * plane, strip);
         }
+      }
     }
 }
 

@@ -11,6 +11,7 @@
 #include <numeric>
 
 #include "base/checked.h"
+#include "base/cpu.h"
 #include "conv/direct_strip_kernels.h"
 #include "conv/im2col_lattice.h"
 #include "convnative/shape.h"
@@ -64,7 +65,11 @@ class StripSource {
  public:
   StripSource(const ConvShape& shape, const StripAxis& rows, const StripAxis& columns,
               const StripKernels<T>& kernels)
-      : s_(shape), rows_(rows), columns_(columns), kernels_(kernels) {}
+      : s_(shape),
+        rows_(rows),
+        columns_(columns),
+        kernels_(kernels),
+        far_(shape.input_size() * std::int64_t{sizeof(T)} > far_bytes) {}
 
   // In ascending order of addresses: each row that is filled may spoil the first elements of the next, and the
   // last one those behind the strip, `lanes` of them.
@@ -84,6 +89,7 @@ class StripSource {
   const ConvShape& s_;
   const StripAxis &rows_, &columns_;
   const StripKernels<T>& kernels_;
+  bool far_;  // the input
 };
 
 }  // namespace convnative

@@ -64,6 +64,7 @@ constexpr GemmKernels<T> kernels{
     tile_size.rows,
     tile_size.vectors,
     KernelTable<T, std::make_integer_sequence<int, tile_size.rows * tile_size.vectors>>::rows,
+    max_loaded_step,
     pack_im2col<T>,
     pack_matrix<T>,
     transpose_columns<T>,

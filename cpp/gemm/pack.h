@@ -13,53 +13,130 @@ namespace convnative {
 namespace CONVNATIVE_ISA {
 namespace {
 
-// One vector of one tap, for all channels. A masked load per run needs no shuffling: a run's lanes already
-// lie where they belong when the load starts `lane` elements before its source, and lanes that are off are
-// never touched. Going through the channels innermost keeps masks and addresses in registers: loads and a
-// store are all that is left.
-template <class T, int Runs>
-CONVNATIVE_INLINE void pack_unit_step(const Im2colPanel<T>& p, const Im2colRun* runs, T* target) {
+// Masked loads that go lane by lane are no better than gathering.
+constexpr std::ptrdiff_t max_loaded_step = Isa::CONVNATIVE_ISA == Isa::baseline ? 1 : 2;
+
+// Bit l of the lanes as bit 2 l.
+CONVNATIVE_INLINE std::uint32_t every_other_bit(std::uint32_t lanes) {
+  lanes = (lanes | lanes << 8) & 0x00ff00ffu;
+  lanes = (lanes | lanes << 4) & 0x0f0f0f0fu;
+  lanes = (lanes | lanes << 2) & 0x33333333u;
+  return (lanes | lanes << 1) & 0x55555555u;
+}
+
+// A vector on its way into the panel, a run at a time. A masked load per register needs no shuffling: a run's lanes
+// already lie where they belong when the load starts `lane * step` elements before its source, and lanes that are off
+// are never touched. Of step 2 a vector's lanes are every other one of two registers.
+template <class T, int Step>
+class RunLoads {
   using V = Vec<T>;
-  const std::ptrdiff_t target_stride = p.taps * p.vectors * V::lanes, channel_stride = p.channel_stride;
+  using Reg = typename V::Reg;
+  static_assert(Step == 1 || Step == 2);
+
+ public:
+  struct Masks {
+    typename V::Mask part[Step];
+  };
+  static CONVNATIVE_INLINE Masks masks(std::uint32_t lanes) {
+    if constexpr (Step == 1) {
+      return {{V::mask(lanes)}};
+    } else {
+      const std::uint32_t wanted = every_other_bit(lanes);
+      return {{V::mask(wanted & first_lanes(V::lanes)), V::mask(wanted >> V::lanes)}};
+    }
+  }
+
+  CONVNATIVE_INLINE RunLoads(const Masks& masks, const T* source) {
+#pragma GCC unroll 2
+    for (int i = 0; i < Step; ++i) part_[i] = V::load(masks.part[i], source + i * V::lanes);
+  }
+  explicit CONVNATIVE_INLINE RunLoads(T beside) {
+#pragma GCC unroll 2
+    for (int i = 0; i < Step; ++i) part_[i] = V::broadcast(beside);
+  }
+  CONVNATIVE_INLINE void add(const Masks& masks, const T* source) {
+#pragma GCC unroll 2
+    for (int i = 0; i < Step; ++i) part_[i] = V::load(part_[i], masks.part[i], source + i * V::lanes);
+  }
+  CONVNATIVE_INLINE Reg vector() const {
+    if constexpr (Step == 1)
+      return part_[0];
+    else
+      return even_elements<T>(part_[0], part_[1]);
+  }
+
+ private:
+  Reg part_[Step];
+};
+
+// One vector of one tap, for all channels. Going through the channels innermost keeps masks and addresses in
+// registers: loads, a permutation for step 2 and a store are all that is left.
+template <class T, int Step, int Runs>
+void pack_few_runs(const Im2colPanel<T>& p, const Im2colRun* runs, T* target) {
+  using Loads = RunLoads<T, Step>;
+  const std::ptrdiff_t target_stride = p.taps * p.vectors * Vec<T>::lanes, channel_stride = p.channel_stride;
   const T* source[Runs];
-  typename V::Mask lanes[Runs];
-#pragma GCC unroll 3
+  typename Loads::Masks masks[Runs];
+#pragma GCC unroll 4
   for (int i = 0; i < Runs; ++i) {
     source[i] = p.channel + runs[i].source;
-    lanes[i] = V::mask(runs[i].lanes);
+    masks[i] = Loads::masks(runs[i].lanes);
   }
 #pragma GCC unroll 2
   for (std::int64_t c = 0; c < p.channels; ++c) {
-    typename V::Reg r = V::load(lanes[0], source[0] + c * channel_stride);
-#pragma GCC unroll 3
-    for (int i = 1; i < Runs; ++i) r = V::load(r, lanes[i], source[i] + c * channel_stride);
-    V::store(target + c * target_stride, r);
+    Loads loads(masks[0], source[0] + c * channel_stride);
+#pragma GCC unroll 4
+    for (int i = 1; i < Runs; ++i) loads.add(masks[i], source[i] + c * channel_stride);
+    Vec<T>::store(target + c * target_stride, loads.vector());
   }
 }
 
-// The same for any number of runs, any step and any value beside them.
+// The same for any number of runs and any value beside them.
+template <class T, int Step>
+void pack_many_runs(const Im2colPanel<T>& p, const Im2colRun* runs, int count, T* target) {
+  using Loads = RunLoads<T, Step>;
+  const std::ptrdiff_t target_stride = p.taps * p.vectors * Vec<T>::lanes;
+  for (std::int64_t c = 0; c < p.channels; ++c) {
+    const T* channel = p.channel + c * p.channel_stride;
+    Loads loads(p.beside);
+    for (int i = 0; i < count; ++i) loads.add(Loads::masks(runs[i].lanes), channel + runs[i].source);
+    Vec<T>::store(target + c * target_stride, loads.vector());
+  }
+}
+
+// And for any step.
 template <class T>
-CONVNATIVE_INLINE void pack_any_step(const Im2colPanel<T>& p, const Im2colRun* runs, int count, T* target) {
+void pack_gathered_runs(const Im2colPanel<T>& p, const Im2colRun* runs, int count, T* target) {
   using V = Vec<T>;
   const std::ptrdiff_t target_stride = p.taps * p.vectors * V::lanes;
   for (std::int64_t c = 0; c < p.channels; ++c) {
     const T* channel = p.channel + c * p.channel_stride;
     typename V::Reg r = V::broadcast(p.beside);
-    for (int i = 0; i < count; ++i) {
-      const typename V::Mask lanes = V::mask(runs[i].lanes);
-      const T* source = channel + runs[i].source;
-      r = p.step == 1 ? V::load(r, lanes, source) : V::gather(r, lanes, source, p.step);
-    }
+    for (int i = 0; i < count; ++i)
+      r = V::gather(r, V::mask(runs[i].lanes), channel + runs[i].source, p.step);
     V::store(target + c * target_stride, r);
   }
 }
 
-// A block of channels at a time, so that what one tap has loaded is still in L1 for the next. Planes of a
-// vector's width and more have one or two runs in a vector, three where an image ends in it.
+// Planes of a vector's width and more have one or two runs in a vector, three where an image ends in it, planes of a
+// half up to four.
+template <class T, int Step>
+void pack_runs(const Im2colPanel<T>& p, const Im2colRun* runs, int count, T* target) {
+  const bool zeros = p.beside == T{0};
+  if (zeros && count == 1) return pack_few_runs<T, Step, 1>(p, runs, target);
+  if (zeros && count == 2) return pack_few_runs<T, Step, 2>(p, runs, target);
+  if (zeros && count == 3) return pack_few_runs<T, Step, 3>(p, runs, target);
+  if (zeros && count == 4) return pack_few_runs<T, Step, 4>(p, runs, target);
+  pack_many_runs<T, Step>(p, runs, count, target);
+}
+
+// A block of channels at a time, so that what one tap has loaded is still in L1 for the next.
 template <class T>
 void pack_im2col(const Im2colPanel<T>& p) {
   constexpr std::int64_t channels_per_block = 16;
-  const bool simple = p.step == 1 && p.beside == T{0};
+  const auto pack = p.step == 1                 ? pack_runs<T, 1>
+                    : p.step <= max_loaded_step ? pack_runs<T, 2>
+                                                : pack_gathered_runs<T>;
   Im2colPanel<T> block = p;
   for (std::int64_t first = 0; first < p.channels; first += channels_per_block) {
     const std::int64_t left = p.channels - first;
@@ -69,14 +146,7 @@ void pack_im2col(const Im2colPanel<T>& p) {
     for (std::int64_t tap = 0; tap < p.taps; ++tap)
       for (int v = 0; v < p.vectors; ++v) {
         const int count = p.runs_per_vector[v];
-        if (simple && count == 1)
-          pack_unit_step<T, 1>(block, runs, target);
-        else if (simple && count == 2)
-          pack_unit_step<T, 2>(block, runs, target);
-        else if (simple && count == 3)
-          pack_unit_step<T, 3>(block, runs, target);
-        else
-          pack_any_step(block, runs, count, target);
+        pack(block, runs, count, target);
         runs += count;
         target += Vec<T>::lanes;
       }
