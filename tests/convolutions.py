@@ -206,6 +206,22 @@ def small_image_cases():
 
 
 @cache
+def pointwise_cases():
+    """1 x 1 convolutions, whose matrix is the input itself: every tail of a plane, panels of one image and of
+    several, sums in one part and in three, channels 4 KiB apart."""
+    planes = [*((1, width) for width in range(1, 68)), (7, 7), (14, 14), (32, 32), (28, 30)]
+    cases = [
+        _case(1 + number % 3, (1 + number % 13, 1 + number % 20), size, (1, 1), (1, 1), ((0, 0),) * 2, (1, 1),
+              1 + number % 2, number % 3 == 0)
+        for number, size in enumerate(planes)
+    ]  # fmt: skip
+    long = [_case(2, (1100, 9), (5, 13), (1, 1), (1, 1), ((0, 0),) * 2, (1, 1), 1, True)]
+    others = [_case(3, (5, 7), sizes, (1,) * len(sizes), (1,) * len(sizes), ((0, 0),) * len(sizes),
+                    (1,) * len(sizes), 1, True) for sizes in [(50,), (129,), (3, 5, 9)]]  # fmt: skip
+    return cases + long + others
+
+
+@cache
 def named_padding_cases():
     """The paddings that have names, on sizes that the stride divides and does not."""
     cases = []
@@ -316,6 +332,7 @@ FAMILIES = {
     "widths": width_cases,
     "mixed": mixed_cases,
     "small images": small_image_cases,
+    "pointwise": pointwise_cases,
     "named padding": named_padding_cases,
     "other axes": other_axes_cases,
     "padding modes": padding_mode_cases,

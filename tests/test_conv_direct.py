@@ -159,6 +159,26 @@ def test_long_sums_are_the_same(case, dtype, isa, algorithm):
         assert_same_bits(result, outputs["im2col_gemm", 1], case)
 
 
+@pytest.mark.parametrize(
+    "case",
+    [
+        case_2d(5, (31, 4), (128, 126), 1, 2, 0),
+        case_2d(5, (17, 3), (170, 180), 3, 2, (1, (0, 2))),
+        case_2d(4, (11, 3), (230, 251), 3, 1, 1),
+        Case(4, 5, 3, (31, 64, 70), (3, 1, 2), (2, 1, 2), ((1, 1), (0, 0), (1, 1)), (1, 1, 1)),
+    ],
+    ids=str,
+)
+def test_strips_that_are_asked_for_early_have_the_same_bits(case, isa, algorithm):
+    """Beyond 8 MiB of input the rows of the next channel are asked for; an image alone is smaller."""
+    x, w, b = float_data(case, np.float32)
+    assert x.nbytes > 8 * 2**20
+    whole = forward(case, (x, w, b), algorithm)
+    for image in range(len(x)):
+        alone = forward(case, (x[image : image + 1], w, b), algorithm)
+        assert_same_bits(whole[image : image + 1], alone, case)
+
+
 # Gradients whose phases interleave: every number of phases, widths with tails, elements of a first and a last
 # point that lie beside the input on either side, more lines than wait at a time, taps of equal and of unequal
 # number.

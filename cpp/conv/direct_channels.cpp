@@ -126,8 +126,7 @@ bool reads_in_place(const ConvShape& s) {
 // Points of a 1 x 1 convolution of stride 1 are one row.
 ConvShape flattened(const ChannelsProduct& product) {
   ConvShape s = product.shape;
-  const Extents ones{1, 1, 1}, none{0, 0, 0};
-  if (s.kernel != ones || s.stride != ones || s.pad_before != none || s.output != s.input ||
+  if (!s.is_pointwise() ||
       product.step != std::array<std::int64_t, max_axes>{s.output[1] * s.output[2], s.output[2], 1})
     return s;
   s.input = s.output = {1, 1, s.output_plane()};
@@ -214,7 +213,7 @@ ChannelsBlocks<T>::ChannelsBlocks(const ConvShape& s, bool scattered, const Chan
          static_cast<double>(points.parts) * 30);
     const double elements = block_elements(s, block_rows, block_columns);
     // From L3, then to and from L2.
-    const double copying = elements * static_cast<double>(element_bytes) / (copies ? 10 : 30);
+    const double copying = elements * static_cast<double>(element_bytes) / (copies ? 10 : 60);
     const double weights =
         tiles * static_cast<double>(depth * max_vectors * kernels.lanes * element_bytes) / 24;
     const double total = static_cast<double>(rounds) * (products + copying + weights + 600);

@@ -501,7 +501,8 @@ double strip_cycles(const ConvProblem& problem) {
   const double storing = interleaves(problem) ? (shuffled ? 14 : 30) : l.row_vectors > 0 ? 6 : 7;
   const double products = static_cast<double>(vectors) * outputs * (depth * per_product + storing) +
                           lines * static_cast<double>(l.block_rows) * 50;
-  const double per_copy = l.columns.stride == 1 ? 7 : 10;
+  // Wider strides are gathered.
+  const double per_copy = l.columns.stride == 1 ? 7 : l.columns.stride == 2 ? 10 : 30;
   const std::int64_t rows = l.block_rows + l.rows.ahead;
   const double copying = static_cast<double>(l.phases()) *
                          (36 + static_cast<double>(rows) *

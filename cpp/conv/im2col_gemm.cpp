@@ -229,19 +229,23 @@ double cycles_of(const ConvProblem& problem) {
   // Products for each of the rows' points; those of a gradient are shared out among the phases of the stride.
   const double depth = static_cast<double>(s.macs()) / static_cast<double>(s.groups) /
                        std::max(static_cast<double>(points) * rows, 1.0);
-  // A vector of points consists of pieces of the rows of a plane, each of which is found for every tap, then
-  // packed in every channel.
-  const double pieces = 1 + static_cast<double>(lanes - 1) / static_cast<double>(row);
-  const double packing = !forward || stride == 1 ? 2.5 : stride <= kernels.max_loaded_step ? 4 : 15;
-  // Tiles that span images or lie apart take a detour; results that no cache holds come slowly where each tile
-  // touches all channels.
-  constexpr double near = 2 << 20, cached = 8 << 20;
-  const double result_bytes = static_cast<double>(points) * rows * sizeof(T);
+  // Panels that span images.
   const double spanning =
       s.batch > 1
           ? std::min(3 * static_cast<double>(lanes) / static_cast<double>(std::max<std::int64_t>(plane, 1)),
                      1.0)
           : 0;
+  // A vector of points consists of pieces of the rows of a plane, each of which is found for every tap, then
+  // packed in every channel; panels of the source itself are not packed.
+  const double pieces = 1 + static_cast<double>(lanes - 1) / static_cast<double>(row);
+  const double packing = s.is_pointwise()                    ? 2.5 * spanning
+                         : !forward || stride == 1           ? 2.5
+                         : stride <= kernels.max_loaded_step ? 4
+                                                             : 15;
+  // Tiles that span images or lie apart take a detour; results that no cache holds come slowly where each tile
+  // touches all channels.
+  constexpr double near = 2 << 20, cached = 8 << 20;
+  const double result_bytes = static_cast<double>(points) * rows * sizeof(T);
   const double blocks = std::max(std::ceil(depth / static_cast<double>(gemm_blocking<T>().kc)), 1.0);
   // The phases of a stride come to each line of a gradient one after the other.
   const double storing = forward || stride == 1  ? 8 * spanning + (result_bytes <= cached ? 4
@@ -287,6 +291,11 @@ void run_im2col_gemm(const Im2colGemm& gemm, const PointPlacement& placement,
   const ThreadMemory<T> memory(gemm, kernels);
   const std::int64_t depth = gemm.depth(), taps = lattice.taps(), source_plane = lattice.source_plane();
   const std::int64_t max_columns = kernels.max_vectors * kernels.lanes;
+  // Panels of the source itself need no packing where they lie in one image. Channels 4 KiB apart would fall into one set
+  // of L1.
+  constexpr std::int64_t apart = 4096 / sizeof(T);
+  const std::int64_t plane = lattice.grid_plane();
+  const bool read_in_place = lattice.is_source() && source_plane % apart != 0;
 
   parallel_for(gemm.groups * tasks.chunks * tasks.row_parts, threads, [&](std::int64_t task, int thread) {
     char* const base = static_cast<char*>(workspace) + memory.total() * static_cast<std::size_t>(thread);
@@ -341,12 +350,13 @@ void run_im2col_gemm(const Im2colGemm& gemm, const PointPlacement& placement,
     Im2colPanel<T> next = describe(0);
     for (std::int64_t s = 0; s < steps; ++s) {
       const Im2colPanel<T> patches = next;
-      kernels.pack_im2col(patches);
+      const std::int64_t index = first_panel + s % panel_count, points = points_of(index);
+      const bool in_place = read_in_place && first_point_of(index) % plane + points <= plane;
+      if (!in_place) kernels.pack_im2col(patches);
       if (s + 1 < steps) next = describe(s + 1);
 
       const Im2colBlock block = blocks[s / panel_count];
       const bool starts = s < panel_count && !arrays.accumulate;
-      const std::int64_t index = first_panel + s % panel_count, points = points_of(index);
       const T* const block_weight = weight + block.channel * taps + block.tap;
       const std::int64_t count = place_points(lattice, placement, first_point_of(index), points, point_runs);
       const bool neighbours = count == 1 && (placement.step[2] == 1 || points == 1);
@@ -363,14 +373,15 @@ void run_im2col_gemm(const Im2colGemm& gemm, const PointPlacement& placement,
         const bool spread = s + 1 < steps && next.taps == 1 && next.step == 1;
         if (s + 1 < steps && !spread) prefetch_source(next, tile, tiles.parts);
         kernels.kernel(static_cast<int>(rows), patches.vectors)
-            .run({block_weight + row * depth, depth, 1, panel, block.channels * block.taps,
+            .run({block_weight + row * depth, depth, 1,
+                  in_place ? patches.channel + patches.runs->source : panel, block.channels * block.taps,
                   neighbours ? place + point_runs[0].place : tile_buffer,
                   neighbours ? placement.plane : max_columns, points,
                   start == nullptr ? nullptr : start + row, !starts,
                   spread && tile * next_lines < panel_lines
                       ? next.channel + next.runs->source + tile * next_lines * line<T>
                       : nullptr,
-                  false, next.channel_stride, static_cast<int>(next_lines)});
+                  false, next.channel_stride, static_cast<int>(next_lines), in_place ? source_plane : 0});
         if (!neighbours) scattered.scatter(place, rows);
         if (arrays.epilogue != nullptr && s >= steps - panel_count)
           scattered.for_each_stretch(place, rows, [&](T* sums, std::int64_t count) {

@@ -6,7 +6,8 @@
 //   tasks: group x chunk of panels x part of the rows, in parallel
 //     for each block of (channel, tap) rows, KC of them             weights: read where they lie, MC x KC in
 //     L2
-//       for each panel of NR points: pack im2col (KC x NR)          panel: read rows / MR times from L2
+//       for each panel of NR points: pack im2col (KC x NR)          panel: read rows / MR times from L2; where it
+//                                                                   is a piece of the source, there
 //         for each MR rows: micro-kernel
 //
 // Points are in the lanes, so most tiles are stored straight into N K spatial order. A tile whose points are

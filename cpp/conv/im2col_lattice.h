@@ -14,6 +14,7 @@
 // that the padding repeats there.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -47,6 +48,12 @@ struct Im2colLattice {
   std::int64_t points() const { return images * grid_plane(); }
   std::int64_t taps() const { return axes[0].taps * axes[1].taps * axes[2].taps; }
   std::int64_t source_plane() const { return axes[0].source * axes[1].source * axes[2].source; }
+  // Whether the points of an image are the elements of its source, in their order.
+  bool is_source() const {
+    return std::all_of(axes.begin(), axes.end(), [](const Axis& axis) {
+      return axis.taps == 1 && axis.step == 1 && axis.first == 0 && axis.grid == axis.source;
+    });
+  }
 };
 
 // The element of the source that padding repeats at a coordinate beside it; others stay as they are.

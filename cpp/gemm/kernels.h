@@ -4,9 +4,9 @@
 //
 //     C[i][j] (+)= sum over p < depth of  A(i, p) * B(p, j)
 //
-//   A(i, p) = a[i * a_row + p * a_inner]     any strided place, packed or the caller's array itself;
-//   broadcast B(p, j) = b[p * vectors * lanes + j]     a packed panel C[i][j] = c[i * c_row + j] rows
-//   contiguous
+//   A(i, p) = a[i * a_row + p * a_inner]     any strided place, packed or the caller's array itself; broadcast
+//   B(p, j) = b[p * vectors * lanes + j]     a packed panel, or b[p * b_row + j]: rows of whole vectors where they lie
+//   C[i][j] = c[i * c_row + j]               rows contiguous
 //
 // * Each element of C is one chain of fused multiply-adds in the order of p, starting from C's value where
 //   `accumulate`, else from row_start[i] (0 where row_start is null). Cutting the sum into several calls
@@ -16,7 +16,7 @@
 // * With `accumulate` off, C is never read.
 // * The kernel of a row of the table handles exactly `rows` rows, and columns in ((vectors - 1) * lanes,
 //   vectors * lanes]; it touches C in the first `columns` columns only. B's panel is readable in full, its
-//   columns from `columns` on may hold anything.
+//   columns from `columns` on may hold anything; of rows that lie elsewhere those columns alone are read.
 // * No alignment is required; panels on cache lines are fastest.
 #pragma once
 
@@ -43,6 +43,7 @@ struct GemmTile {
   bool add_last = false;                      // with `accumulate` alone
   std::ptrdiff_t next_step = 64 / sizeof(T);  // elements from step to step
   int next_lines = 1;                         // of a step, one after the other
+  std::ptrdiff_t b_row = 0;  // of B where it is no packed panel, else 0; with a_inner 1 alone
 };
 
 template <class T>

@@ -9,6 +9,8 @@
 // a constant step, two steps to a turn.
 #pragma once
 
+#include <type_traits>
+
 #include "gemm/kernels.h"
 #include "simd/strided_places.h"
 #include "simd/vec.h"
@@ -48,10 +50,12 @@ void microkernel(const GemmTile<T>& tile) {
   }
 
   const StridedPlaces<T, Rows> rows(tile.a_row);
-  const auto step = [&](const T* a, const T* b) {
+  const auto step = [&](const T* a, const T* b, auto whole) __attribute__((always_inline)) {
     Reg row[Vectors];
 #pragma GCC unroll 4
-    for (int v = 0; v < Vectors; ++v) row[v] = V::load(b + v * V::lanes);
+    for (int v = 0; v < Vectors - 1; ++v) row[v] = V::load(b + v * V::lanes);
+    const T* const b_last = b + (Vectors - 1) * V::lanes;
+    row[Vectors - 1] = whole ? V::load(b_last) : V::load(last, b_last);
 #pragma GCC unroll 8
     for (int i = 0; i < Rows; ++i) {
       const Reg factor = V::broadcast(rows.at(a, i));
@@ -62,27 +66,35 @@ void microkernel(const GemmTile<T>& tile) {
 
   const T* a = tile.a;
   const T* b = tile.b;
-  if (tile.a_inner != 1) {
-    for (std::int64_t p = tile.depth; p > 0; --p, a += tile.a_inner, b += panel) step(a, b);
-  } else if (tile.next == nullptr) {
+  const auto sum = [&](auto b_row) __attribute__((always_inline)) {
+    if (tile.next == nullptr) {
 #pragma GCC unroll 2
-    for (std::int64_t p = tile.depth; p > 0; --p, ++a, b += panel) step(a, b);
-  } else if (tile.next_lines == 1) {
-    const T* next = tile.next;
+      for (std::int64_t p = tile.depth; p > 0; --p, ++a, b += b_row) step(a, b, std::true_type{});
+    } else if (tile.next_lines == 1) {
+      const T* next = tile.next;
 #pragma GCC unroll 2
-    for (std::int64_t p = tile.depth; p > 0; --p, ++a, b += panel, next += tile.next_step) {
-      step(a, b);
-      __builtin_prefetch(next, 0, 2);
-    }
-  } else {
-    constexpr int line = 64 / sizeof(T);
-    const T* next = tile.next;
-    for (std::int64_t p = tile.depth; p > 0; --p, ++a, b += panel, next += tile.next_step) {
-      step(a, b);
+      for (std::int64_t p = tile.depth; p > 0; --p, ++a, b += b_row, next += tile.next_step) {
+        step(a, b, std::true_type{});
+        __builtin_prefetch(next, 0, 2);
+      }
+    } else {
+      constexpr int line = 64 / sizeof(T);
+      const T* next = tile.next;
+      for (std::int64_t p = tile.depth; p > 0; --p, ++a, b += b_row, next += tile.next_step) {
+        step(a, b, std::true_type{});
 #pragma GCC unroll 1
-      for (int l = 0; l < tile.next_lines; ++l) __builtin_prefetch(next + l * line, 0, 2);
+        for (int l = 0; l < tile.next_lines; ++l) __builtin_prefetch(next + l * line, 0, 2);
+      }
     }
-  }
+  };
+  if (tile.a_inner != 1)
+    for (std::int64_t p = tile.depth; p > 0; --p, a += tile.a_inner, b += panel) step(a, b, std::true_type{});
+  else if (tile.b_row == 0)
+    sum(std::integral_constant<std::ptrdiff_t, panel>{});
+  else if (tile.columns == panel)
+    sum(tile.b_row);
+  else
+    for (std::int64_t p = tile.depth; p > 0; --p, ++a, b += tile.b_row) step(a, b, std::false_type{});
 
   if (tile.add_last) {
 #pragma GCC unroll 8

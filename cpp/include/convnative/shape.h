@@ -66,6 +66,10 @@ struct ConvShape {
   std::int64_t input_size() const { return batch * in_channels * input_plane(); }
   std::int64_t output_size() const { return batch * out_channels * output_plane(); }
   std::int64_t weight_size() const { return out_channels * in_channels_per_group() * taps(); }
+  // Whether each output reads its own place of the input alone.
+  bool is_pointwise() const {
+    return taps() == 1 && volume(stride) == 1 && pad_before == Extents{0, 0, 0} && output == input;
+  }
   // Multiply-accumulates of the definition, those with padding zeros included; saturates at 2^63 - 1.
   std::int64_t macs() const;
 };
