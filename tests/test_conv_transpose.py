@@ -130,6 +130,27 @@ def listed_cases():
     return found
 
 
+def enlarging(batch, channels, sizes, kernel, groups=1, bias=True):
+    none = (0,) * len(sizes)
+    return Case(
+        batch, *channels, sizes, kernel, kernel, tuple((0, 0) for _ in sizes), none, tuple(1 for _ in sizes),
+        groups, bias,
+    )  # fmt: skip
+
+
+# Every point of the input becomes a block of the output: widths with tails, every number of rows that
+# interleave, panels that span rows and images, sums up to the longest that interleave and longer ones.
+ENLARGING = [
+    *(enlarging(1 + w % 3, (1 + w % 7, 1 + w % 4), (2, w), (2, 2), bias=w % 2 == 0) for w in range(1, 68)),
+    *(enlarging(2, (6, 4), (3, 11), (s % 3 + 1, s), 1 + s % 2) for s in range(2, 12)),
+    *(enlarging(2, (3, 4), (s, 5), (s, 1), bias=s == 2) for s in (2, 3)),
+    *(enlarging(3, (c, 9), (3, 7), (2, 2)) for c in (639, 641, 1280, 1281)),
+    enlarging(1, (5, 150), (20, 23), (2, 2)),
+    enlarging(2, (4, 3), (50,), (2,)),
+    enlarging(2, (4, 6), (3, 5, 9), (2, 3, 2), 2),
+    enlarging(1, (4, 3), (3, 5, 9), (3, 1, 4)),
+]
+
 LARGE = [
     Case(2, 64, 70, (14, 15), (4, 4), (2, 2), ((1, 1), (1, 1)), (0, 0), (1, 1)),
     Case(1, 70, 300, (13, 13), (3, 3), (2, 2), ((1, 1), (1, 1)), (1, 1), (1, 1)),
@@ -154,7 +175,8 @@ def gradient(operation, case, g, x, w, **options):
 @pytest.mark.parametrize("algorithm", FORWARD)
 def test_integers_are_exact(algorithm, dtype, isa, strict):
     applied = 0
-    for case in listed_cases()[::4] if algorithm == "reference" else [*listed_cases(), *LARGE]:
+    every = [*listed_cases(), *ENLARGING, *LARGE]
+    for case in every[::4] if algorithm == "reference" else every:
         actual = try_algorithm(forward, case, cast(case.data, dtype), algorithm=algorithm)
         if actual is not None:
             applied += 1
@@ -266,6 +288,19 @@ def test_same_bits_for_any_split_of_the_batch(case, dtype, isa, strict):
     x, w, b = float_data(case, dtype)
     for image, result in zip(x, forward(case, (x, w, b)), strict=True):
         assert_same_bits(forward(case, (image, w, b)), result)
+
+
+def test_enlarging_gives_the_same_bits_whatever_interleaves(dtype, isa, strict):
+    for case in ENLARGING[5::6]:
+        x, w, b = float_data(case, dtype)
+        expected = forward(case, (x, w, b), algorithm="direct_strip")
+        for algorithm in ("im2col_gemm", "direct_strip"):
+            for threads in (1, 2, 7):
+                _core.set_num_threads(threads)
+                actual = forward(case, (x, w, b), algorithm=algorithm)
+                assert_same_bits(actual, expected, (case, algorithm, threads))
+        for image, result in zip(x, expected, strict=True):
+            assert_same_bits(forward(case, (image, w, b), algorithm="im2col_gemm"), result, case)
 
 
 def test_out_and_the_empty_batch(dtype):

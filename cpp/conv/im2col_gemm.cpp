@@ -5,6 +5,7 @@
 #include <bit>
 #include <cmath>
 #include <limits>
+#include <optional>
 
 #include "base/aligned_buffer.h"
 #include "base/checked.h"
@@ -35,6 +36,8 @@ std::int64_t resident_rows(std::int64_t depth) {
   return blocking.mc * blocking.kc / std::clamp<std::int64_t>(depth, 1, blocking.kc);
 }
 
+constexpr std::size_t most_tile_rows = 8;  // of any level
+
 // Points [first, first + length) of a panel whose places in the result are `step` apart.
 struct PointRun {
   std::int64_t first, length;
@@ -48,7 +51,9 @@ EvenSplit panels_of(const Im2colGemm& gemm, const GemmKernels<T>& kernels) {
 
 template <class T>
 Im2colBlocks blocks_of(const Im2colGemm& gemm) {
-  return Im2colBlocks(gemm.channels, gemm.lattice.taps(), gemm_blocking<T>().kc);
+  // Rows that interleave are stored once.
+  return Im2colBlocks(gemm.channels, gemm.lattice.taps(),
+                      gemm.line > 1 ? im2col_most_depth_of_lines<T> : gemm_blocking<T>().kc);
 }
 
 // The parts of a thread's workspace, in bytes.
@@ -141,6 +146,76 @@ class ScatteredTile {
   std::ptrdiff_t step_, plane_;
 };
 
+// A tile of rows that interleave on its way to the result.
+template <class T>
+class InterleavedTile {
+ public:
+  InterleavedTile(const Im2colGemm& gemm, const PointPlacement& placement, std::int64_t first_line,
+                  std::int64_t lines, const PointRun* runs, std::int64_t count, T* result)
+      : rows_(gemm.line), lines_(lines), runs_(runs), count_(count) {
+    std::int64_t row = first_line % placement.lines, slice = first_line / placement.lines % placement.slices;
+    T* plane = result + first_line / placement.lines / placement.slices * placement.plane;
+    for (std::int64_t i = 0; i < lines; ++i) {
+      targets_[static_cast<std::size_t>(i)] =
+          plane + slice * placement.slice_step + row * placement.line_step;
+      if (++row < placement.lines) continue;
+      row = 0;
+      if (++slice < placement.slices) continue;
+      slice = 0;
+      plane += placement.plane;
+    }
+  }
+
+  // The lines of the result are wanted after the products.
+  void prefetch() const {
+    for_each([&](std::int64_t, const PointRun& run, T* target) {
+      for (std::int64_t i = 0; i < run.length * rows_; i += line<T>) __builtin_prefetch(target + i, 1);
+    });
+  }
+  void store(const T* buffer, std::int64_t pitch, const GemmKernels<T>& kernels) const {
+    for_each([&](std::int64_t i, const PointRun& run, T* target) {
+      kernels.interleave({buffer + i * rows_ * pitch + run.first, pitch, rows_, run.length, target});
+    });
+  }
+
+ private:
+  template <class Body>
+  void for_each(Body body) const {
+    for (std::int64_t i = 0; i < lines_; ++i)
+      for (std::int64_t run = 0; run < count_; ++run)
+        body(i, runs_[run], targets_[static_cast<std::size_t>(i)] + runs_[run].place);
+  }
+
+  std::int64_t rows_, lines_;
+  const PointRun* runs_;
+  std::int64_t count_;
+  std::array<T*, most_tile_rows> targets_;
+};
+
+// What the sums of a tile's rows start from: that of their plane.
+template <class T>
+class RowStarts {
+ public:
+  RowStarts(const T* start, std::int64_t rows_of_plane) : start_(start), rows_of_plane_(rows_of_plane) {}
+
+  const T* operator()(std::int64_t first, std::int64_t rows) {
+    if (start_ == nullptr) return nullptr;
+    if (rows_of_plane_ == 1) return start_ + first;
+    const T* start = start_ + first / rows_of_plane_;
+    std::int64_t left = rows_of_plane_ - first % rows_of_plane_;
+    for (std::int64_t i = 0; i < rows; ++i) {
+      of_rows_[static_cast<std::size_t>(i)] = *start;
+      if (--left == 0) ++start, left = rows_of_plane_;
+    }
+    return of_rows_.data();
+  }
+
+ private:
+  const T* start_;
+  std::int64_t rows_of_plane_;
+  std::array<T, most_tile_rows> of_rows_;
+};
+
 // How the rows and the panels are cut into tasks: those parts that end soonest on `threads` threads. They
 // change no result. A chunk's panels are neighbours, which share source rows and fetch each other's; its
 // first one does without, which costs a part of a panel. At the end threads wait for the slowest, on average
@@ -215,9 +290,11 @@ void prefetch_weights(const T* weight, std::int64_t rows, std::ptrdiff_t row_str
 template <class T>
 double cycles_of(const ConvProblem& problem) {
   const ConvShape& s = problem.shape;
-  const bool forward = problem.operation == ConvOperation::forward;
   const GemmKernels<T>& kernels = gemm_kernels<T>(problem.isa);
-  const std::int64_t stride = s.stride[2], lanes = kernels.lanes;
+  // Phases that interleave are one product over grad_output's points, like a forward one of stride 1.
+  const bool gradient = problem.operation == ConvOperation::grad_input;
+  const bool interleaves = gradient && phases_interleave(s, kernels), forward = !gradient || interleaves;
+  const std::int64_t stride = interleaves ? 1 : s.stride[2], lanes = kernels.lanes;
   const std::int64_t plane = forward ? s.output_plane() : s.input_plane();
   const std::int64_t points = s.batch * plane;
   const std::int64_t row = forward ? s.output[2] : std::max<std::int64_t>(s.input[2] / stride, 1);
@@ -225,7 +302,9 @@ double cycles_of(const ConvProblem& problem) {
   const auto vectors = static_cast<double>(panels.total);
   // Tiles narrower than the widest load more for a product.
   const double per_product = 0.41 + 0.14 * static_cast<double>(panels.parts * kernels.max_vectors) / vectors;
-  const auto rows = static_cast<double>(forward ? s.out_channels_per_group() : s.in_channels_per_group());
+  const auto rows = static_cast<double>(!gradient     ? s.out_channels_per_group()
+                                        : interleaves ? s.in_channels_per_group() * s.taps()
+                                                      : s.in_channels_per_group());
   // Products for each of the rows' points; those of a gradient are shared out among the phases of the stride.
   const double depth = static_cast<double>(s.macs()) / static_cast<double>(s.groups) /
                        std::max(static_cast<double>(points) * rows, 1.0);
@@ -246,7 +325,11 @@ double cycles_of(const ConvProblem& problem) {
   // touches all channels.
   constexpr double near = 2 << 20, cached = 8 << 20;
   const double result_bytes = static_cast<double>(points) * rows * sizeof(T);
-  const double blocks = std::max(std::ceil(depth / static_cast<double>(gemm_blocking<T>().kc)), 1.0);
+  const auto kc = static_cast<double>(gemm_blocking<T>().kc);
+  const double blocks = interleaves ? 1 : std::max(std::ceil(depth / kc), 1.0);
+  // A panel of more than KC shares L2 with more of the weights.
+  const double interleaving =
+      interleaves ? (result_bytes > cached ? 16 : 6) + (depth > kc ? 0.06 * depth : 0) : 0;
   // The phases of a stride come to each line of a gradient one after the other.
   const double storing = forward || stride == 1  ? 8 * spanning + (result_bytes <= cached ? 4
                                                                    : blocks > 1           ? 12
@@ -258,33 +341,22 @@ double cycles_of(const ConvProblem& problem) {
   const double arriving = result_bytes > near ? 15 : 0;
   // A gradient's weights are brought into another order, one by one where a phase has some of the taps.
   const double weights =
-      forward || problem.prepacked ? 0 : static_cast<double>(s.weight_size()) * (stride > 1 ? 2.3 : 1.3);
+      !gradient || problem.prepacked ? 0 : static_cast<double>(s.weight_size()) * (stride > 1 ? 2.3 : 1.3);
   // Weights that L2 does not keep come from L3.
   const double weight_bytes = static_cast<double>(s.weight_size()) * sizeof(T);
   const double fetching = std::max(weight_bytes - 256 * 1024, 0.0) / 10;
   return static_cast<double>(s.groups) * vectors *
-             (rows * std::max(depth * per_product + blocks * storing, arriving) + depth * packing * pieces +
-              14 * static_cast<double>(s.taps()) * pieces + 100) +
+             (rows * std::max(depth * per_product + blocks * storing + interleaving, arriving) +
+              depth * packing * pieces + 14 * (interleaves ? 1 : static_cast<double>(s.taps())) * pieces +
+              100) +
          weights + fetching;
 }
 
-}  // namespace
-
-double im2col_gemm_cycles(const ConvProblem& problem) {
-  return problem.dtype == DType::float32 ? cycles_of<float>(problem) : cycles_of<double>(problem);
-}
-
-template <class T>
-std::size_t im2col_gemm_thread_bytes(const Im2colGemm& gemm, const GemmKernels<T>& kernels) {
-  return ThreadMemory<T>(gemm, kernels).total();
-}
-
-template <class T>
-void run_im2col_gemm(const Im2colGemm& gemm, const PointPlacement& placement,
-                     const Im2colGemmArrays<T>& arrays, const GemmKernels<T>& kernels, int threads,
-                     void* workspace) {
+template <bool Interleaves, class T>
+void run_product(const Im2colGemm& gemm, const PointPlacement& placement, const Im2colGemmArrays<T>& arrays,
+                 const GemmKernels<T>& kernels, int threads, void* workspace) {
   const Im2colLattice& lattice = gemm.lattice;
-  if (lattice.points() == 0) return;
+  const std::int64_t line_rows = Interleaves ? gemm.line : 1;
   const Tasks tasks = choose_tasks(gemm, kernels, threads);
   const EvenSplit panels = panels_of(gemm, kernels);
   const Im2colBlocks blocks = blocks_of<T>(gemm);
@@ -310,14 +382,14 @@ void run_im2col_gemm(const Im2colGemm& gemm, const PointPlacement& placement,
     const std::int64_t row_part = task % tasks.row_parts;
     const std::int64_t chunk = task / tasks.row_parts % tasks.chunks;
     const std::int64_t group = task / tasks.row_parts / tasks.chunks;
-    const std::int64_t row_begin = row_part * gemm.rows / tasks.row_parts;
-    const EvenSplit tiles((row_part + 1) * gemm.rows / tasks.row_parts - row_begin, kernels.max_rows);
-    const std::int64_t first_row = group * gemm.rows + row_begin;
+    const std::int64_t lines = gemm.rows / line_rows, line_begin = row_part * lines / tasks.row_parts;
+    const EvenSplit tiles((row_part + 1) * lines / tasks.row_parts - line_begin,
+                          kernels.max_rows / line_rows);
+    const std::int64_t first_line = group * lines + line_begin, first_row = first_line * line_rows;
 
     const T* const source = arrays.source + group * gemm.channels * source_plane;
     const T* const weight = arrays.weight + first_row * depth;
-    const T* const start = arrays.start == nullptr ? nullptr : arrays.start + first_row;
-    T* const result = arrays.result + first_row * placement.plane;
+    RowStarts<T> starts_of(arrays.start, Interleaves ? placement.rows(line_rows) : 1);
 
     const std::int64_t first_panel = chunk * panels.parts / tasks.chunks;
     const std::int64_t panel_count = (chunk + 1) * panels.parts / tasks.chunks - first_panel;
@@ -359,15 +431,23 @@ void run_im2col_gemm(const Im2colGemm& gemm, const PointPlacement& placement,
       const bool starts = s < panel_count && !arrays.accumulate;
       const T* const block_weight = weight + block.channel * taps + block.tap;
       const std::int64_t count = place_points(lattice, placement, first_point_of(index), points, point_runs);
-      const bool neighbours = count == 1 && (placement.step[2] == 1 || points == 1);
+      const bool neighbours = !Interleaves && count == 1 && (placement.step[2] == 1 || points == 1);
       const ScatteredTile<T> scattered(tile_buffer, max_columns, point_runs, count, placement);
       for (std::int64_t tile = 0; tile < tiles.parts; ++tile) {
-        const std::int64_t row = tiles.begin(tile), rows = tiles.end(tile) - row;
-        T* const place = result + row * placement.plane;
-        if (!neighbours && !starts) scattered.gather(place, rows);
+        const std::int64_t row = tiles.begin(tile) * line_rows, rows = tiles.end(tile) * line_rows - row;
+        T* const place = arrays.result + (first_row + row) * placement.plane;
+        std::optional<InterleavedTile<T>> interleaved;
+        if constexpr (Interleaves)
+          interleaved
+              .emplace(gemm, placement, first_line + tiles.begin(tile), tiles.end(tile) - tiles.begin(tile),
+                       point_runs, count, arrays.result)
+              .prefetch();
+        else if (!neighbours && !starts)
+          scattered.gather(place, rows);
         if (s % panel_count == 0 && tile + 1 < tiles.parts)
-          prefetch_weights(block_weight + tiles.end(tile) * depth, tiles.end(tile + 1) - tiles.end(tile),
-                           depth, block.channels * block.taps);
+          prefetch_weights(block_weight + tiles.end(tile) * line_rows * depth,
+                           (tiles.end(tile + 1) - tiles.end(tile)) * line_rows, depth,
+                           block.channels * block.taps);
         // With one tap a tile's share of the lines of each channel in its step, which hides memory's latency best: in
         // bursts requests wait for one another, and the products for them.
         const bool spread = s + 1 < steps && next.taps == 1 && next.step == 1;
@@ -376,13 +456,16 @@ void run_im2col_gemm(const Im2colGemm& gemm, const PointPlacement& placement,
             .run({block_weight + row * depth, depth, 1,
                   in_place ? patches.channel + patches.runs->source : panel, block.channels * block.taps,
                   neighbours ? place + point_runs[0].place : tile_buffer,
-                  neighbours ? placement.plane : max_columns, points,
-                  start == nullptr ? nullptr : start + row, !starts,
+                  neighbours ? placement.plane : max_columns, points, starts_of(first_row + row, rows),
+                  !starts,
                   spread && tile * next_lines < panel_lines
                       ? next.channel + next.runs->source + tile * next_lines * line<T>
                       : nullptr,
                   false, next.channel_stride, static_cast<int>(next_lines), in_place ? source_plane : 0});
-        if (!neighbours) scattered.scatter(place, rows);
+        if constexpr (Interleaves)
+          interleaved->store(tile_buffer, max_columns, kernels);
+        else if (!neighbours)
+          scattered.scatter(place, rows);
         if (arrays.epilogue != nullptr && s >= steps - panel_count)
           scattered.for_each_stretch(place, rows, [&](T* sums, std::int64_t count) {
             arrays.epilogue->finish(*arrays.conv_arrays, sums, count);
@@ -390,6 +473,26 @@ void run_im2col_gemm(const Im2colGemm& gemm, const PointPlacement& placement,
       }
     }
   });
+}
+
+}  // namespace
+
+double im2col_gemm_cycles(const ConvProblem& problem) {
+  return problem.dtype == DType::float32 ? cycles_of<float>(problem) : cycles_of<double>(problem);
+}
+
+template <class T>
+std::size_t im2col_gemm_thread_bytes(const Im2colGemm& gemm, const GemmKernels<T>& kernels) {
+  return ThreadMemory<T>(gemm, kernels).total();
+}
+
+template <class T>
+void run_im2col_gemm(const Im2colGemm& gemm, const PointPlacement& placement,
+                     const Im2colGemmArrays<T>& arrays, const GemmKernels<T>& kernels, int threads,
+                     void* workspace) {
+  if (gemm.lattice.points() == 0) return;
+  const auto run = gemm.line > 1 ? run_product<true, T> : run_product<false, T>;
+  run(gemm, placement, arrays, kernels, threads, workspace);
 }
 
 template std::size_t im2col_gemm_thread_bytes(const Im2colGemm&, const GemmKernels<float>&);

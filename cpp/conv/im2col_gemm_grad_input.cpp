@@ -11,6 +11,9 @@
 //
 // Packed weights: for each phase a matrix C x (K/G * taps of the phase), one after the other. Interior and
 // border share them.
+//
+// Where the kernel's copies cover the input once (stride = kernel, as networks enlarge their planes), all phases are one
+// product: its rows are (channel, tap), as the packed weights', and those of a row of taps interleave in the result.
 #include <algorithm>
 #include <array>
 #include <limits>
@@ -97,6 +100,27 @@ Im2colGemm gemm_of(const ConvShape& shape) {
   return gemm;
 }
 
+Im2colGemm interleaved_gemm(const ConvShape& shape) {
+  Im2colGemm gemm = gemm_of(shape);
+  for (std::size_t axis = 0; axis < max_axes; ++axis)
+    gemm.lattice.axes[axis] = {shape.output[axis], shape.output[axis], 1, 0, 1, 0};
+  gemm.rows *= shape.taps();
+  gemm.line = shape.stride[2];
+  return gemm;
+}
+
+PointPlacement interleaved_placement(const ConvShape& shape) {
+  const std::int64_t row = shape.input[2], slice = shape.input[1] * row;
+  return {0,
+          {shape.stride[0] * slice, shape.stride[1] * row, shape.stride[2]},
+          shape.input_plane(),
+          shape.in_channels * shape.input_plane(),
+          shape.stride[1],
+          shape.stride[0],
+          row,
+          slice};
+}
+
 Phase phase_of(const ConvShape& shape, const Box& box, const std::array<AxisPhase, max_axes>& axes) {
   Phase phase{axes, gemm_of(shape), {0, {}, shape.input_plane(), shape.in_channels * shape.input_plane()}};
   const std::array<std::int64_t, max_axes> input_step{shape.input[1] * shape.input[2], shape.input[2], 1};
@@ -143,8 +167,10 @@ class Im2colGemmGradInput final : public ConvAlgorithm {
         interior_{interior(shape_, 0), interior(shape_, 1), interior(shape_, 2)},
         phases_(phases(interior_)),
         kernels_(gemm_kernels<T>(problem.isa)),
+        interleaves_(phases_interleave<T>(shape_, kernels_)),
         threads_(problem.threads),
-        thread_bytes_(thread_bytes_of(shape_, phases_, kernels_)) {}
+        thread_bytes_(interleaves_ ? im2col_gemm_thread_bytes(interleaved_gemm(shape_), kernels_)
+                                   : thread_bytes_of(shape_, phases_, kernels_)) {}
 
   const char* name() const override { return "im2col_gemm"; }
   std::string kernel() const override {
@@ -169,6 +195,11 @@ class Im2colGemmGradInput final : public ConvAlgorithm {
   }
 
   void run(const ConvArrays& arrays, const void* packed, void* workspace) const override {
+    if (interleaves_)
+      return run_im2col_gemm<T>(interleaved_gemm(shape_), interleaved_placement(shape_),
+                                {static_cast<const T*>(arrays.grad_output), static_cast<const T*>(packed),
+                                 static_cast<const T*>(arrays.bias), static_cast<T*>(arrays.result), false},
+                                kernels_, threads_, workspace);
     const auto* const bias = static_cast<const T*>(arrays.bias);
     auto* const grad_input = static_cast<T*>(arrays.result);
     if (!std::all_of(phases_.begin(), phases_.end(),
@@ -237,7 +268,9 @@ class Im2colGemmGradInput final : public ConvAlgorithm {
       for (std::int64_t i = 0; i < count; ++i) {
         const std::int64_t channel = (first + i) / taps, tap = (first + i) % taps;
         targets[static_cast<std::size_t>(i)] =
-            packed + (tap * shape_.in_channels + group * inputs + channel) * outputs;
+            packed + (interleaves_ ? group * columns + first + i
+                                   : tap * shape_.in_channels + group * inputs + channel) *
+                         outputs;
       }
       kernels_.transpose_columns(
           {weight + group * outputs * columns + first, columns, outputs, count, targets.data()});
@@ -289,6 +322,7 @@ class Im2colGemmGradInput final : public ConvAlgorithm {
   Box interior_;
   std::array<AxisPhases, max_axes> phases_;
   const GemmKernels<T>& kernels_;
+  bool interleaves_;
   int threads_;
   std::size_t thread_bytes_;
 };
