@@ -36,7 +36,7 @@ std::int64_t resident_rows(std::int64_t depth) {
   return blocking.mc * blocking.kc / std::clamp<std::int64_t>(depth, 1, blocking.kc);
 }
 
-constexpr std::size_t most_tile_rows = 8;  // of any level
+constexpr std::size_t most_tile_rows = gemm_tile_size(Isa::avx512).rows;  // the most of any level
 
 // Points [first, first + length) of a panel whose places in the result are `step` apart.
 struct PointRun {

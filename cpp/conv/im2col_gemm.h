@@ -4,11 +4,11 @@
 //                        weight[row][(channel, tap)] * im2col[(channel, tap)][point]
 //
 //   tasks: group x chunk of panels x part of the rows, in parallel
-//     for each block of (channel, tap) rows, KC of them             weights: read where they lie, MC x KC in
-//     L2
-//       for each panel of NR points: pack im2col (KC x NR)          panel: read rows / MR times from L2; where it
-//                                                                   is a piece of the source, there
+//     for each block of (channel, tap) rows, KC of them             weights: where they lie, MC x KC in L2
+//       for each panel of NR points: pack im2col (KC x NR)          panel: read rows / MR times from L2
 //         for each MR rows: micro-kernel
+//
+// A panel that is a piece of the source, as of 1 x 1 kernels within an image, is read where it lies.
 //
 // Points are in the lanes, so most tiles are stored straight into N K spatial order. A tile whose points are
 // not neighbours in the result (it spans two images, or lies in one phase of a strided gradient) goes through

@@ -131,8 +131,8 @@ struct GemmKernels {
   // rows[(rows - 1) * max_vectors + vectors - 1]: every tile up to MR x NR has its own kernel, so that edges
   // cost what they compute.
   const GemmKernel<T>* table;
-  std::ptrdiff_t
-      max_loaded_step;  // that pack_im2col loads in whole vectors; farther elements are gathered one by one
+  // Up to this step pack_im2col loads vectors; elements farther apart are gathered one by one.
+  std::ptrdiff_t max_loaded_step;
   void (*pack_im2col)(const Im2colPanel<T>&);
   void (*pack_matrix)(const MatrixPanel<T>&);
   void (*transpose_columns)(const MatrixColumns<T>&);
