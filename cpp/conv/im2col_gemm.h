@@ -62,7 +62,7 @@ template <class T>
 struct Im2colGemmArrays {
   const T* source;  // images x (groups * channels) x source plane
   const T* weight;  // (groups * rows) x depth
-  const T* start;   // of each plane of the result's groups, or null for 0
+  const T* start;   // one for each plane of an image's result, or null for 0
   T* result;        // images x (groups * rows) x placement.plane
   bool accumulate;  // on top of what the result holds, in the place of start
   // Finishes complete sums, or null. `conv_arrays`: what it reads and where the result begins.

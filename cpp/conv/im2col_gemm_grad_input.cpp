@@ -26,6 +26,7 @@
 #include "conv/algorithm.h"
 #include "conv/im2col_gemm.h"
 #include "conv/input_phases.h"
+#include "conv/transposed_weights.h"
 #include "gemm/blocking.h"
 
 namespace convnative {
@@ -256,25 +257,15 @@ class Im2colGemmGradInput final : public ConvAlgorithm {
     return std::min(threads_, threads_for(macs, macs_per_thread));
   }
 
-  // Tap t is all that phase t has: the matrix K x (C * taps) of the weights is transposed, each row to its phase.
+  // Tap t is all that phase t has; where phases interleave, theirs follow one another for each channel.
   void pack_single_taps(const T* weight, T* packed) const {
-    const std::int64_t outputs = shape_.out_channels_per_group(), inputs = shape_.in_channels_per_group();
-    const std::int64_t taps = shape_.taps(), columns = inputs * taps;
-    const std::int64_t blocks = ceil_div(columns, kernels_.lanes);
-    parallel_for(shape_.groups * blocks, threads_, [&](std::int64_t task, int) {
-      const std::int64_t group = task / blocks, first = task % blocks * kernels_.lanes;
-      const std::int64_t count = std::min<std::int64_t>(columns - first, kernels_.lanes);
-      std::array<T*, MatrixColumns<T>::most> targets{};
-      for (std::int64_t i = 0; i < count; ++i) {
-        const std::int64_t channel = (first + i) / taps, tap = (first + i) % taps;
-        targets[static_cast<std::size_t>(i)] =
-            packed + (interleaves_ ? group * columns + first + i
-                                   : tap * shape_.in_channels + group * inputs + channel) *
-                         outputs;
-      }
-      kernels_.transpose_columns(
-          {weight + group * outputs * columns + first, columns, outputs, count, targets.data()});
-    });
+    const std::int64_t channels = shape_.in_channels, inputs = shape_.in_channels_per_group();
+    const std::int64_t tap_step = interleaves_ ? 1 : channels;
+    const std::int64_t channel_step = interleaves_ ? shape_.taps() : 1;
+    transpose_weights(shape_, weight, packed, kernels_, threads_,
+                      [=](std::int64_t group, std::int64_t channel, std::int64_t tap) {
+                        return tap * tap_step + (group * inputs + channel) * channel_step;
+                      });
   }
 
   // One phase, which has all taps.

@@ -7,6 +7,7 @@
 
 #include "base/checked.h"
 #include "base/parallel.h"
+#include "conv/transposed_weights.h"
 
 namespace convnative {
 namespace {
@@ -58,19 +59,11 @@ void SubPixels::pack(const T* weight, T* packed, const GemmKernels<T>& kernels, 
   const std::int64_t inputs = s_.in_channels_per_group(), outputs = s_.out_channels_per_group();
   const std::int64_t kernel = s_.taps(), taps = convolution_.taps(), depth = outputs * taps;
   const std::int64_t phases = convolution_.out_channels / s_.in_channels;
-  if (taps == 1) {  // the matrix K x (C * taps) of a group's weights is transposed
-    const std::int64_t columns = inputs * kernel, blocks = ceil_div(columns, kernels.lanes);
-    parallel_for(s_.groups * blocks, threads, [&](std::int64_t task, int) {
-      const std::int64_t group = task / blocks, first = task % blocks * kernels.lanes;
-      const std::int64_t count = std::min<std::int64_t>(columns - first, kernels.lanes);
-      std::array<T*, MatrixColumns<T>::most> targets{};
-      for (std::int64_t i = 0; i < count; ++i)
-        targets[static_cast<std::size_t>(i)] = packed + (group * columns + first + i) * outputs;
-      kernels.transpose_columns(
-          {weight + group * outputs * columns + first, columns, outputs, count, targets.data()});
-    });
-    return;
-  }
+  if (taps == 1)
+    return transpose_weights(s_, weight, packed, kernels, threads,
+                             [=](std::int64_t group, std::int64_t channel, std::int64_t tap) {
+                               return (group * inputs + channel) * kernel + tap;
+                             });
   // Of each tap of a kernel, in its channel's rows.
   std::vector<std::int64_t> places;
   places.reserve(static_cast<std::size_t>(kernel));
