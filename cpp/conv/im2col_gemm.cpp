@@ -323,13 +323,13 @@ double cycles_of(const ConvProblem& problem) {
                                                              : 15;
   // Tiles that span images or lie apart take a detour; results that no cache holds come slowly where each tile
   // touches all channels.
-  constexpr double near = 2 << 20, cached = 8 << 20;
+  constexpr double near = 2 << 20, cached = 8 << 20, beyond_caches = 32 << 20;
   const double result_bytes = static_cast<double>(points) * rows * sizeof(T);
   const auto kc = static_cast<double>(gemm_blocking<T>().kc);
   const double blocks = interleaves ? 1 : std::max(std::ceil(depth / kc), 1.0);
   // A panel of more than KC shares L2 with more of the weights.
   const double interleaving =
-      interleaves ? (result_bytes > cached ? 16 : 6) + (depth > kc ? 0.06 * depth : 0) : 0;
+      interleaves ? (result_bytes > beyond_caches ? 16 : 6) + (depth > kc ? 0.06 * depth : 0) : 0;
   // The phases of a stride come to each line of a gradient one after the other.
   const double storing = forward || stride == 1  ? 8 * spanning + (result_bytes <= cached ? 4
                                                                    : blocks > 1           ? 12
@@ -337,8 +337,8 @@ double cycles_of(const ConvProblem& problem) {
                          : result_bytes > cached ? 150
                          : result_bytes > near   ? 70
                                                  : 45;
-  // From L2 on a line arrives as fast as this, while products run.
-  const double arriving = result_bytes > near ? 15 : 0;
+  // From L2 on a line arrives as fast as this, while products run; all of a tile's at once where rows interleave.
+  const double arriving = interleaves && result_bytes > cached ? 45 : result_bytes > near ? 15 : 0;
   // A gradient's weights are brought into another order, one by one where a phase has some of the taps.
   const double weights =
       !gradient || problem.prepacked ? 0 : static_cast<double>(s.weight_size()) * (stride > 1 ? 2.3 : 1.3);
