@@ -208,7 +208,7 @@ def small_image_cases():
 @cache
 def pointwise_cases():
     """1 x 1 convolutions, whose matrix is the input itself: every tail of a plane, panels of one image and of
-    several, sums in one part and in three, channels 4 KiB apart."""
+    several, sums in one part and in more, channels 4 KiB apart."""
     planes = [*((1, width) for width in range(1, 68)), (7, 7), (14, 14), (32, 32), (28, 30)]
     cases = [
         _case(1 + number % 3, (1 + number % 13, 1 + number % 20), size, (1, 1), (1, 1), ((0, 0),) * 2, (1, 1),

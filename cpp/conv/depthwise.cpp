@@ -38,9 +38,9 @@ constexpr std::int64_t least_task_macs = 1 << 16;
 constexpr std::int64_t most_task_macs = 1 << 24;
 // Bytes; of shorter rows requests would be for the same lines again and again.
 constexpr std::int64_t shortest_far_row = 48;
-// Of far arrays a row of tiles asks for what lies below it, a share before each so many columns: hardware follows a row to
-// the end of a page, but does not foresee the next one. Two threads, from memory: with 7 x 7 taps 2.3 to 2.5 times as fast,
-// else 1.0 to 1.12.
+// Of far arrays a row of tiles asks for what lies below it, a share before each so many columns: hardware follows a row
+// to the end of a page, but does not foresee the next one. Two threads, from memory: with 7 x 7 taps 2.3 to 2.5 times
+// as fast, else 1.0 to 1.12.
 constexpr std::int64_t requested_columns = 64;
 constexpr std::int64_t page = 4096;
 // Results that a walk computes, in a block of a plane or in several planes: so many that its start and the rows that

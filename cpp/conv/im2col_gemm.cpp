@@ -363,8 +363,8 @@ void run_product(const Im2colGemm& gemm, const PointPlacement& placement, const 
   const ThreadMemory<T> memory(gemm, kernels);
   const std::int64_t depth = gemm.depth(), taps = lattice.taps(), source_plane = lattice.source_plane();
   const std::int64_t max_columns = kernels.max_vectors * kernels.lanes;
-  // Panels of the source itself need no packing where they lie in one image. Channels 4 KiB apart would fall into one set
-  // of L1.
+  // Panels of the source itself need no packing where they lie in one image. Channels 4 KiB apart would fall into one
+  // set of L1.
   constexpr std::int64_t apart = 4096 / sizeof(T);
   const std::int64_t plane = lattice.grid_plane();
   const bool read_in_place = lattice.is_source() && source_plane % apart != 0;
@@ -435,7 +435,8 @@ void run_product(const Im2colGemm& gemm, const PointPlacement& placement, const 
       const ScatteredTile<T> scattered(tile_buffer, max_columns, point_runs, count, placement);
       for (std::int64_t tile = 0; tile < tiles.parts; ++tile) {
         const std::int64_t row = tiles.begin(tile) * line_rows, rows = tiles.end(tile) * line_rows - row;
-        T* const place = arrays.result + (first_row + row) * placement.plane;
+        // Rows that interleave have no plane of their own.
+        T* const place = Interleaves ? nullptr : arrays.result + (first_row + row) * placement.plane;
         std::optional<InterleavedTile<T>> interleaved;
         if constexpr (Interleaves)
           interleaved

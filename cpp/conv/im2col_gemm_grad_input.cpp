@@ -12,8 +12,9 @@
 // Packed weights: for each phase a matrix C x (K/G * taps of the phase), one after the other. Interior and
 // border share them.
 //
-// Where the kernel's copies cover the input once (stride = kernel, as networks enlarge their planes), all phases are one
-// product: its rows are (channel, tap), as the packed weights', and those of a row of taps interleave in the result.
+// Where the kernel's copies cover the input once (stride = kernel, as networks enlarge their planes), all phases are
+// one product: its rows are (channel, tap), as the packed weights', and those of a row of taps interleave in the
+// result.
 #include <algorithm>
 #include <array>
 #include <limits>

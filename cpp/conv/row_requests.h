@@ -1,4 +1,5 @@
-// Rows of planes that are asked for before they are read or written, a few at a time while products are summed.
+// Rows of planes that are asked for before they are read or written, a few at a time while products are summed or other
+// rows copied.
 //
 // A transform loads or stores a short piece of each of many rows. What is not in a cache then has to come from memory
 // first, more lines than a core can wait for at once, and nothing else can be done meanwhile; between products a

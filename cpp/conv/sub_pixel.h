@@ -51,8 +51,8 @@ class SubPixels {
   void store(const Sums<T>& sums, const ConvArrays& arrays, const T* packed,
              const GemmKernels<T>& kernels) const;
 
-  // Where the first of them goes that has a place, or null where the whole row lies outside of the input; and from there
-  // to the place of the same line at the next row of points.
+  // Where the first of them goes that has a place, or null where the whole row lies outside of the input; and from
+  // there to the place of the same line at the next row of points.
   template <class T>
   const T* place(const Sums<T>& sums, const ConvArrays& arrays) const;
   std::ptrdiff_t row_step() const { return axes_[1].stride * axes_[2].input; }

@@ -5,7 +5,7 @@
 //     C[i][j] (+)= sum over p < depth of  A(i, p) * B(p, j)
 //
 //   A(i, p) = a[i * a_row + p * a_inner]     any strided place, packed or the caller's array itself; broadcast
-//   B(p, j) = b[p * vectors * lanes + j]     a packed panel, or b[p * b_row + j]: rows of whole vectors where they lie
+//   B(p, j) = b[p * vectors * lanes + j]     a packed panel, or b[p * b_row + j]: rows where they lie
 //   C[i][j] = c[i * c_row + j]               rows contiguous
 //
 // * Each element of C is one chain of fused multiply-adds in the order of p, starting from C's value where
@@ -38,7 +38,8 @@ struct GemmTile {
   std::int64_t columns;
   const T* row_start;
   bool accumulate;
-  // What is read next, or null: with a_inner 1 some cache lines of it are brought near in every step of p.
+  // What is read next, or null: with a_inner 1 some cache lines of it are brought near in every step of p, but where
+  // B lies elsewhere and its last vector is a part of one.
   const T* next = nullptr;
   bool add_last = false;                      // with `accumulate` alone
   std::ptrdiff_t next_step = 64 / sizeof(T);  // elements from step to step
