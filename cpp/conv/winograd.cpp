@@ -70,9 +70,6 @@ constexpr std::int64_t least_results = 64;
 // Input channels whose taps are transposed together on their way to U, and taps of a slice at the most.
 constexpr std::int64_t packed_channels = 16, most_kernel_taps = 36;
 
-// Beyond, a unit of tiles is longer than any run.
-constexpr std::int64_t most_dilation = 16;
-
 constexpr std::int64_t line = cache_line_bytes / sizeof(float);
 
 template <class T>
@@ -97,8 +94,9 @@ class Winograd final : public ConvAlgorithm {
         gemm_(gemm_kernels<T>(problem.isa)),
         epilogue_(problem),
         threads_(problem.threads),
-        units_(g_.batch * g_.out_depth, g_.row, g_.column, kernels.row_outputs, kernels.outputs),
-        run_units_(kernels.run_units(g_.column.in_step(), g_.column.out_step())),
+        units_(g_.batch * g_.out_depth, g_.row, g_.column, kernels),
+        run_units_(kernels.run_units(units_.phases * g_.column.source_phases,
+                                     units_.phases * g_.column.result_phases)),
         v_tile_(round_up(g_.sum_channels(), gemm_.lanes)),
         passing_vectors_(problem.prepacked ? 0 : passing_vectors()),
         panels_(ceil_div(g_.out_channels, gemm_.lanes), passing() ? passing_vectors_ : gemm_.max_vectors),
@@ -277,7 +275,7 @@ class Winograd final : public ConvAlgorithm {
   std::int64_t passing_vectors() const {
     const std::int64_t out_vectors = ceil_div(g_.out_channels, gemm_.lanes), tiles = units_.tiles();
     if (g_.result_phases() > 1 || units_.count == 0 ||
-        units_.count > fitting_units(g_, kernels_, gemm_, l2_cache_bytes()))
+        units_.count > fitting_units(g_, kernels_, gemm_, units_.phases, l2_cache_bytes()))
       return 0;
     for (std::int64_t vectors = gemm_.max_vectors; vectors >= 2; --vectors)
       if (passing_bytes(g_, kernels_, gemm_, tiles, vectors) <= most_thread_bytes &&
@@ -298,7 +296,8 @@ class Winograd final : public ConvAlgorithm {
     const std::int64_t count = std::max<std::int64_t>(units_.count, 1);
     // Every part transforms the source anew: no more of them than threads that groups leave idle.
     if (passing()) return {count, std::min(panels_.parts, ceil_div(std::int64_t{threads_}, g_.groups))};
-    const std::int64_t fewest = ceil_div(count, fitting_units(g_, kernels_, gemm_, l2_cache_bytes()));
+    const std::int64_t fewest =
+        ceil_div(count, fitting_units(g_, kernels_, gemm_, units_.phases, l2_cache_bytes()));
     const std::int64_t all_panels = g_.result_phases() * std::max<std::int64_t>(panels_.parts, 1);
     Tasks best{count, 1};
     double best_cost = std::numeric_limits<double>::infinity();
@@ -309,7 +308,7 @@ class Winograd final : public ConvAlgorithm {
         const double vectors = static_cast<double>(panels * panels_.total) / static_cast<double>(all_panels);
         const double cost =
             static_cast<double>(rounds) *
-            (tile_cycles(g_, kernels_, gemm_, static_cast<double>(size * units_.phases), vectors) +
+            (tile_cycles(g_, kernels_, gemm_, units_, static_cast<double>(size * units_.phases), vectors) +
              fetch_cycles(g_, kernels_, gemm_, vectors));
         if (cost < best_cost) best_cost = cost, best = {size, parts};
       }
@@ -423,7 +422,7 @@ class Winograd final : public ConvAlgorithm {
             exists ? g_.height : 0,
             g_.width,
             run.row * kernels_.row_outputs * row.in_step() + run.row_phase + row.source_offset + row_phase,
-            run.column * kernels_.outputs * column.in_step() + column.source_offset,
+            run.column * kernels_.outputs * column.in_step() + run.column_phase + column.source_offset,
             column.in_step()};
   }
 
@@ -442,7 +441,8 @@ class Winograd final : public ConvAlgorithm {
       kernels_.transform_input(
           {patch(block, run, row_phase, depth_tap, channel,
                  std::min<std::int64_t>(gemm_.lanes, g_.in_channels - channel)),
-           run.units,
+           run.units, phases_are_terms ? g_.column.source_phases : units_.phases,
+           phases_are_terms ? g_.column.source_phases : run.phases,
            block.v + run.index * units_.phases * v_tile_ + place(row_phase, 0, depth_tap) + channel,
            units_.phases * v_tile_, phases_are_terms ? place(0, 1, 0) : v_tile_, v_frequency_,
            block.scratch});
@@ -460,6 +460,18 @@ class Winograd final : public ConvAlgorithm {
            EvenSplit((block.last - block.first) * units_.phases, gemm_.max_rows).parts;
   }
 
+  // Asks for the rows of a run. Elements that a unit of some phases leaves out lie between those that it needs; what is
+  // left of a lone row is asked for as rows are.
+  void request(const Run& run, typename Requests::Piece piece, std::int64_t step, Requests& requests) const {
+    if (units_.groups > 1) {
+      if (kernels_.row_inputs > 1 || piece.rows < 1 || piece.elements < run.phases) return;
+      piece.rows = (piece.elements - run.phases) / step + 1;
+      piece.elements = run.phases;
+      piece.pitch = step;
+    }
+    requests.add(piece);
+  }
+
   // What the transform of a block's source is going to load.
   void request_source(const Block& block, Requests& requests) const {
     for_each_run(block, [&](const Run& run) {
@@ -469,10 +481,11 @@ class Winograd final : public ConvAlgorithm {
           (run.units * kernels_.outputs + kernels_.inputs - kernels_.outputs) * g_.column.in_step();
       const std::int64_t first_row = std::clamp<std::int64_t>(p.row, 0, p.height),
                          first_column = std::clamp<std::int64_t>(p.column, 0, p.width);
-      requests.add({p.channel + first_row * p.width + first_column,
-                    std::clamp<std::int64_t>(p.column + columns, 0, p.width) - first_column,
-                    std::clamp<std::int64_t>(p.row + rows, 0, p.height) - first_row, p.channels, p.width,
-                    p.plane});
+      request(run,
+              {p.channel + first_row * p.width + first_column,
+               std::clamp<std::int64_t>(p.column + columns, 0, p.width) - first_column,
+               std::clamp<std::int64_t>(p.row + rows, 0, p.height) - first_row, p.channels, p.width, p.plane},
+              p.step, requests);
     });
   }
 
@@ -484,9 +497,11 @@ class Winograd final : public ConvAlgorithm {
       for_each_run(block, [&](const Run& run) {
         const std::int64_t vector = panels_.begin(panel.index);
         const WinogradOutputRun<T> r = output_run(block, panel, run, vector);
-        results.add({r.output + r.first_row * r.pitch + r.first_column, r.last_column - r.first_column,
-                     r.last_row - r.first_row, std::min(width, g_.out_channels - vector * gemm_.lanes),
-                     r.pitch, r.plane});
+        request(run,
+                {r.output + r.first_row * r.pitch + r.first_column, r.last_column - r.first_column,
+                 r.last_row - r.first_row, std::min(width, g_.out_channels - vector * gemm_.lanes), r.pitch,
+                 r.plane},
+                r.step, results);
       });
     for (int frequency = 0; frequency < kernels_.frequencies(); ++frequency)
       multiply_frequency(block, panel, packed, frequency, packed + (frequency + 1) * u_frequency(panel.index),
@@ -571,7 +586,8 @@ class Winograd final : public ConvAlgorithm {
     const std::int64_t row_step = row.out_step(), step = column.out_step();
     const std::int64_t image = run.image / g_.out_depth, slice = run.image % g_.out_depth;
     const std::int64_t y = run.row * row_m * row_step + run.row_phase + row.at(panel.row_phase).result_offset;
-    const std::int64_t x = run.column * m * step + column.at(panel.column_phase).result_offset;
+    const std::int64_t x =
+        run.column * m * step + run.column_phase + column.at(panel.column_phase).result_offset;
     const std::int64_t channel = vector * gemm_.lanes;
     const std::int64_t first = (image * g_.groups + block.group) * g_.out_channels + channel;
     return {block.m + run.index * units_.phases * width + (vector - panels_.begin(panel.index)) * gemm_.lanes,
@@ -579,6 +595,7 @@ class Winograd final : public ConvAlgorithm {
             m_frequency_,
             run.units,
             units_.phases,
+            run.phases,
             step,
             std::min<std::int64_t>(gemm_.lanes, g_.out_channels - channel),
             block.start == nullptr ? nullptr : block.start + channel,
@@ -600,10 +617,14 @@ class Winograd final : public ConvAlgorithm {
           for (std::int64_t c = 0; c < outputs.channels; ++c)
             repair(block, run, outputs, panel, vector * gemm_.lanes, c);
         if (block.arrays == nullptr) continue;
+        // Neighbours in memory: all of a row, or those of a unit's phases.
+        const std::int64_t step = units_.groups == 1 ? outputs.last_column : outputs.step;
+        const std::int64_t neighbours = units_.groups == 1 ? outputs.last_column : outputs.phases;
         for (std::int64_t c = 0; c < outputs.channels; ++c)
           for (std::int64_t i = outputs.first_row; i < outputs.last_row; ++i)
-            epilogue_.finish(*block.arrays, outputs.output + c * outputs.plane + i * outputs.pitch,
-                             outputs.last_column);
+            for (std::int64_t x = 0; x < outputs.last_column; x += step)
+              epilogue_.finish(*block.arrays, outputs.output + c * outputs.plane + i * outputs.pitch + x,
+                               std::min(neighbours, outputs.last_column - x));
       }
     });
   }
@@ -619,7 +640,7 @@ class Winograd final : public ConvAlgorithm {
         for (std::int64_t i = outputs.first_row; i < outputs.last_row; ++i)
           for (std::int64_t j = 0; j < m; ++j) {
             const std::int64_t x = (unit * m + j) * outputs.step + phase;
-            if (x >= outputs.first_column && x < outputs.last_column)
+            if (phase < outputs.phases && x >= outputs.first_column && x < outputs.last_column)
               body(outputs.output[c * outputs.plane + i * outputs.pitch + x],
                    static_cast<std::size_t>(i * m + j));
           }
@@ -673,11 +694,11 @@ double cycles(const ConvProblem& problem, int outputs) {
   const WinogradGeometry g(problem);
   const WinogradKernels<float>& kernels = *winograd_row(problem, outputs);
   const GemmKernels<float>& gemm = gemm_kernels<float>(problem.isa);
-  const WinogradTiles units(g.batch * g.out_depth, g.row, g.column, kernels.row_outputs, kernels.outputs);
+  const WinogradTiles units(g.batch * g.out_depth, g.row, g.column, kernels);
   const auto tiles = static_cast<double>(units.tiles());
   const auto out_vectors = static_cast<double>(ceil_div(g.out_channels, gemm.lanes));
-  const double blocks =
-      static_cast<double>(ceil_div(units.count, fitting_units(g, kernels, gemm, nominal_l2_bytes)));
+  const double blocks = static_cast<double>(
+      ceil_div(units.count, fitting_units(g, kernels, gemm, units.phases, nominal_l2_bytes)));
   const double weights = weight_vectors(g, kernels, out_vectors);
   const double bytes = weights * gemm.lanes * sizeof(float);
   // Allocators return memory beyond 32 MiB to the system, which hands it out again page by page, cleared.
@@ -693,7 +714,7 @@ double cycles(const ConvProblem& problem, int outputs) {
   const double shares = std::clamp(std::ceil(tiles / gemm.max_rows), 1.0, 3.0);
   const double waiting =
       passing || near || blocks > 1 ? 0 : bytes / cached_bytes_per_cycle * (3 - shares) / (1 + shares);
-  const double own_blocks = blocks * (tile_cycles(g, kernels, gemm, tiles / blocks, out_vectors) +
+  const double own_blocks = blocks * (tile_cycles(g, kernels, gemm, units, tiles / blocks, out_vectors) +
                                       (passing ? 0 : fetch_cycles(g, kernels, gemm, out_vectors))) +
                             waiting;
   const double shared = nominal_threads * shared_blocks(g, kernels, gemm, units, nominal_threads).cycles;
@@ -760,14 +781,16 @@ const char* winograd_obstacle(const ConvProblem& problem, int outputs) {
   if (s.stride[2] == 2 && s.dilation[2] != 1) return "for stride 1 or dilation 1 alone";
   const WinogradKernels<float>* const kernels = winograd_row(problem, outputs);
   if (kernels == nullptr || s.kernel[1] * s.kernel[2] > most_kernel_taps) return other_taps[outputs - 2];
-  if (s.dilation[2] > most_dilation || kernels->run_units(s.dilation[2], s.dilation[2]) == 0)
-    return "for smaller dilations alone";
+  const WinogradGeometry g(problem);
+  for (const WinogradAxis& axis : {g.row, g.column})
+    if (axis.tile_phases > std::max<std::int64_t>(axis.least_outputs, 1))
+      return "for dilations up to the size of the result alone";
   if (grad_weight && kernels->transform_sums == nullptr)
     return outputs == 3 || s.kernel[2] == 2 ? "for 3 taps or more alone" : rougher_sums;
   if (grad_weight) return nullptr;
   if (s.kernel[0] > most_channels) return "for few taps in depth alone";
-  const WinogradGeometry g(problem);
-  if (g.in_channels > most_channels / (g.terms() * g.column.tile_phases) || g.out_channels > most_channels ||
+  const std::int64_t phases = std::min(g.column.tile_phases, kernels->most_phases());
+  if (g.in_channels > most_channels / (g.terms() * phases) || g.out_channels > most_channels ||
       g.groups * g.products(kernels->row_inputs, kernels->inputs) * g.in_channels * g.out_channels >
           most_weights)
     return "so many transformed weights would come from memory for every block of tiles";

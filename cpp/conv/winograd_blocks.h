@@ -48,11 +48,11 @@ inline std::int64_t round_up(std::int64_t value, std::int64_t multiple) {
   return ceil_div(value, multiple) * multiple;
 }
 
-// Units of tiles that a block holds at the most.
+// Units of so many tiles that a block holds at the most.
 template <class T>
 std::int64_t fitting_units(const WinogradGeometry& g, const WinogradKernels<T>& kernels,
-                           const GemmKernels<T>& gemm, std::int64_t l2_bytes) {
-  const std::int64_t panel = gemm.max_vectors * gemm.lanes, phases = g.column.tile_phases;
+                           const GemmKernels<T>& gemm, std::int64_t phases, std::int64_t l2_bytes) {
+  const std::int64_t panel = gemm.max_vectors * gemm.lanes;
   const std::int64_t tile_bytes =
       kernels.frequencies() * (round_up(g.sum_channels(), gemm.lanes) + panel) * std::int64_t{sizeof(T)};
   const std::int64_t tile_macs =
@@ -85,17 +85,21 @@ double weight_vectors(const WinogradGeometry& g, const WinogradKernels<T>& kerne
 // were fitted to measurements with AVX-512; they hold within a quarter from 16 to 512 channels.
 template <class T>
 double tile_cycles(const WinogradGeometry& g, const WinogradKernels<T>& kernels, const GemmKernels<T>& gemm,
-                   double tiles, double out_vectors) {
+                   const WinogradTiles& units, double tiles, double out_vectors) {
   const auto in_vectors = static_cast<double>(g.terms() * ceil_div(g.in_channels, gemm.lanes));
   const auto results = static_cast<double>(g.result_phases());
   const double products = tiles * weight_vectors(g, kernels, out_vectors) / 2;
   // Phases are gathered and scattered.
   const double per_vector = g.column.source_phases > 1 || g.column.result_phases > 1 ? 14 : 8.6;
   // Of kernels of one row each row of tiles is a run: a call, and a vector of pixels that it does not fill.
-  const auto row_tiles = static_cast<double>(g.column.units(kernels.outputs) * g.column.tile_phases);
+  const auto row_tiles = static_cast<double>(units.columns * units.phases);
   const double per_row = kernels.row_inputs == 1 ? 120 / std::max(row_tiles, 1.0) : 0;
-  const double transforms =
-      tiles * (in_vectors + results * out_vectors) * (kernels.frequencies() * per_vector + per_row);
+  // Of some of a dilation's phases pixels that are neighbours do not fill vectors; half of a transform works on them.
+  const auto filled =
+      static_cast<double>(units.phases) / static_cast<double>(round_up(units.phases, gemm.lanes));
+  const double stretches = units.groups > 1 ? 0.4 + 0.6 / filled : 1;
+  const double transforms = tiles * (in_vectors + results * out_vectors) *
+                            (kernels.frequencies() * per_vector * stretches + per_row);
   return products + transforms;
 }
 
@@ -139,7 +143,7 @@ SharedBlocks shared_blocks(const WinogradGeometry& g, const WinogradKernels<T>& 
   const double v_bytes = static_cast<double>(kernels.frequencies() * g.sum_channels()) * tiles * sizeof(T);
   const auto passes = static_cast<double>(ceil_div(all_panels, panels)), stages = 1 + 2 * passes;
   const auto vectors = static_cast<double>(out_vectors);
-  const double work = tile_cycles(g, kernels, gemm, tiles, vectors) +
+  const double work = tile_cycles(g, kernels, gemm, units, tiles, vectors) +
                       shared_share * fetch_cycles(g, kernels, gemm, vectors) +
                       passes * v_bytes / cached_bytes_per_cycle;
   return {size, panels,

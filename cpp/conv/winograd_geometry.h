@@ -8,7 +8,7 @@
 //   stride 2, grad_input            1              1               2         (kernel + 1) / 2
 //
 // Dilation: outputs whose coordinates are alike modulo d see elements that are alike modulo d, without holes. A unit
-// is d tiles that interleave.
+// is d tiles that interleave, or, where no run holds so many, some of them.
 //
 // Stride 2 forward: even taps meet elements of one parity, odd taps those of the other; the output is the sum of two
 // convolutions of stride 1, whose products are added up before the one inverse transform. In grad_input the two
@@ -26,6 +26,7 @@
 
 #include "base/checked.h"
 #include "conv/algorithm.h"
+#include "conv/winograd_kernels.h"
 
 namespace convnative {
 
@@ -98,29 +99,34 @@ struct WinogradAxis {
   const WinogradPhase& at(std::int64_t p) const { return phase[static_cast<std::size_t>(p)]; }
 };
 
-// Tiles of `row_size` x `size` outputs in planes, numbered in units of `phases` neighbours in one row of tiles;
-// image by image, row by row.
+// Tiles of planes, numbered in units of `phases` neighbours in one row of tiles; image by image, row by row, and all
+// units of some phases of the columns before those of the next ones.
 struct WinogradTiles {
-  std::int64_t row_phases, phases;
-  std::int64_t rows, columns;  // of tiles; of units
-  std::int64_t count;          // units
+  std::int64_t row_phases, column_phases;
+  std::int64_t groups, phases;  // of the columns' phases, and in each; the last may have fewer
+  std::int64_t rows, columns;   // of tiles; of units of a group
+  std::int64_t count;           // units
 
-  WinogradTiles(std::int64_t images, const WinogradAxis& row, const WinogradAxis& column, int row_size,
-                int size)
+  template <class T>
+  WinogradTiles(std::int64_t images, const WinogradAxis& row, const WinogradAxis& column,
+                const WinogradKernels<T>& kernels)
       : row_phases(row.tile_phases),
-        phases(column.tile_phases),
-        rows(row.units(row_size) * row_phases),
-        columns(column.units(size)),
-        count(images * rows * columns) {}
+        column_phases(column.tile_phases),
+        groups(ceil_div(column_phases, kernels.most_phases())),
+        phases(ceil_div(column_phases, groups)),
+        rows(row.units(kernels.row_outputs) * row_phases),
+        columns(column.units(kernels.outputs)),
+        count(images * rows * groups * columns) {}
 
   std::int64_t tiles() const { return count * phases; }
 
   // Neighbouring units of one row of tiles.
   struct Run {
     std::int64_t image;
-    std::int64_t row, row_phase;  // of units, and of the tile in it
-    std::int64_t column;          // of the first unit
-    std::int64_t index;           // of the first unit in [first, last)
+    std::int64_t row, row_phase;        // of units, and of the tile in it
+    std::int64_t column, column_phase;  // of the first unit, and of its first tile
+    std::int64_t phases;                // of each unit, that exist
+    std::int64_t index;                 // of the first unit in [first, last)
     std::int64_t units;
   };
 
@@ -128,9 +134,11 @@ struct WinogradTiles {
   template <class Body>
   void for_each_run(std::int64_t first, std::int64_t last, std::int64_t most, Body body) const {
     for (std::int64_t unit = first; unit < last;) {
-      const std::int64_t column = unit % columns, row = unit / columns;
-      const std::int64_t units = std::min({columns - column, last - unit, most});
-      body(Run{row / rows, row % rows / row_phases, row % rows % row_phases, column, unit - first, units});
+      const std::int64_t column = unit % columns, group = unit / columns % groups,
+                         row = unit / columns / groups;
+      const std::int64_t units = std::min({columns - column, last - unit, most}), phase = group * phases;
+      body(Run{row / rows, row % rows / row_phases, row % rows % row_phases, column, phase,
+               std::min(phases, column_phases - phase), unit - first, units});
       unit += units;
     }
   }

@@ -63,11 +63,7 @@ std::int64_t chain_units(const WinogradTiles& tiles) {
 template <class T>
 WinogradTiles grad_output_tiles(const ConvShape& shape, const WinogradKernels<T>& kernels) {
   constexpr bool forward = true;
-  return {shape.batch * shape.output[0],
-          {shape, 1, forward},
-          {shape, 2, forward},
-          kernels.row_outputs,
-          kernels.outputs};
+  return {shape.batch * shape.output[0], {shape, 1, forward}, {shape, 2, forward}, kernels};
 }
 
 // How the channels of a group are cut into blocks, in units.
@@ -287,7 +283,7 @@ class WinogradGradWeight final : public ConvAlgorithm {
   // Transforms tiles [first, last) of some planes.
   void transform(void (*kernel)(const WinogradInputRun<T>&), const Planes& planes, const Transformed& target,
                  std::int64_t first, std::int64_t last, T* scratch) const {
-    const std::int64_t phases = tiles_.phases, unit = kernels_.outputs * phases;
+    const std::int64_t phases = tiles_.phases, step = tiles_.column_phases;
     const std::int64_t row_unit = kernels_.row_outputs * tiles_.row_phases;
     const std::int64_t depth = planes.size[0], height = planes.size[1], width = planes.size[2];
     const std::int64_t plane = height * width, slices = shape_.output[0];
@@ -296,16 +292,18 @@ class WinogradGradWeight final : public ConvAlgorithm {
         const std::int64_t volume = run.image / slices * planes.image_channels + channel;
         const std::int64_t slice = run.image % slices + planes.slice;
         const bool exists = slice >= 0 && slice < depth;
-        kernel(
-            {{planes.first + (volume * depth + (exists ? slice : 0)) * plane, depth * plane,
-              std::min<std::int64_t>(kernels_.lanes, planes.channels - channel), exists ? height : 0, width,
-              run.row * row_unit + run.row_phase - planes.top, run.column * unit - planes.left, phases},
-             run.units,
-             target.first + run.index * phases * target.tile_stride + channel,
-             phases * target.tile_stride,
-             target.tile_stride,
-             target.frequency_stride,
-             scratch});
+        kernel({{planes.first + (volume * depth + (exists ? slice : 0)) * plane, depth * plane,
+                 std::min<std::int64_t>(kernels_.lanes, planes.channels - channel), exists ? height : 0,
+                 width, run.row * row_unit + run.row_phase - planes.top,
+                 run.column * kernels_.outputs * step + run.column_phase - planes.left, step},
+                run.units,
+                phases,
+                run.phases,
+                target.first + run.index * phases * target.tile_stride + channel,
+                phases * target.tile_stride,
+                target.tile_stride,
+                target.frequency_stride,
+                scratch});
       });
   }
 

@@ -12,8 +12,10 @@ namespace CONVNATIVE_ISA {
 namespace {
 
 // Pixels of the longest run, with those that the last tile looks ahead: 24 KiB of strip in float32 AVX-512 at
-// a = 6. A multiple of all lanes.
-constexpr std::int64_t run_pixels = 64;
+// a = 6, 16 KiB of kernels of one row. A multiple of all lanes.
+constexpr std::int64_t run_pixels(int row_inputs) {
+  return row_inputs == 1 ? 256 : 64;
+}
 
 constexpr std::int64_t clamp(std::int64_t value, std::int64_t low, std::int64_t high) {
   return value < low ? low : value > high ? high : value;
@@ -43,17 +45,18 @@ struct OfGradOutput {
 // Columns are transformed where pixels are the lanes, as they lie in memory; squares of pixels and channels
 // are transposed; rows are transformed where channels are the lanes, as the products want them.
 
-// The first of these for a vector of pixels from `pixel` on, to columns[frequency row][channel][pixel]. `false`: all lie
-// outside, and nothing is stored.
+// The first of these for `count` pixels from `pixel` on, to columns[frequency row][channel][pixel], with zeros behind
+// them. `false`: all lie outside, and nothing is stored.
 template <class T, class Row>
-CONVNATIVE_INLINE bool transform_columns(const WinogradPatch<T>& p, std::int64_t pixel, T* columns) {
+CONVNATIVE_INLINE bool transform_columns(const WinogradPatch<T>& p, std::int64_t pixel, std::int64_t count,
+                                         T* columns) {
   using V = Vec<T>;
   using Reg = typename V::Reg;
   constexpr int lanes = V::lanes, rows_read = Row::size, row_frequencies = Row::frequencies;
   const std::int64_t first_row = clamp((p.step - 1 - p.row) / p.step, 0, rows_read);
   const std::int64_t last_row = clamp((p.height - p.row + p.step - 1) / p.step, 0, rows_read);
   const std::int64_t x = p.column + pixel;
-  const std::int64_t first = clamp(-x, 0, lanes), last = clamp(p.width - x, 0, lanes);
+  const std::int64_t first = clamp(-x, 0, lanes), last = clamp(p.width - x, 0, count < lanes ? count : lanes);
   if (first >= last || first_row >= last_row) return false;
   const typename V::Mask mask = V::mask(first_lanes(last) & ~first_lanes(first));
   const std::ptrdiff_t row_stride = p.step * p.width;
@@ -118,7 +121,7 @@ void transform_whole_units(const WinogradInputRun<T>& request) {
   T* const rest = columns + Row::frequencies * lanes * lanes;  // [frequency row][pixel][channel]
   const std::int64_t pixels = run.units * unit_pixels + more;
   for (std::int64_t pixel = 0; pixel < pixels; pixel += lanes) {
-    const std::int64_t channels = transform_columns<T, Row>(p, pixel, columns) ? p.channels : 0;
+    const std::int64_t channels = transform_columns<T, Row>(p, pixel, lanes, columns) ? p.channels : 0;
     const std::int64_t first_unit = (pixel - kept) / unit_pixels;
 #pragma GCC unroll 1
     for (int r = 0; r < Row::frequencies; ++r) {
@@ -158,28 +161,35 @@ void transform_lines(const WinogradInputRun<T>& request) {
     if (request.patch.step == 1) return transform_whole_units<T, Row, Line, 1>(request);
   if constexpr (lanes % (Line::step * 2) == 0)
     if (request.patch.step == 2) return transform_whole_units<T, Row, Line, 2>(request);
-  constexpr std::ptrdiff_t square = lanes * lanes, strip_row = run_pixels * lanes;
+  // Whole vectors are stored, a part of which may lie behind the last pixel.
+  constexpr std::ptrdiff_t square = lanes * lanes, strip_row = (run_pixels(row_frequencies) + lanes) * lanes;
   const WinogradInputRun<T> run = request;
   const WinogradPatch<T> p = run.patch;
   T* const columns = run.scratch;
   T* const strip = columns + row_frequencies * square;  // [frequency row][pixel][channel]
-  const std::int64_t pixels = (run.units * Line::step + size - Line::step) * p.step;
-  for (std::int64_t pixel = 0; pixel < pixels; pixel += lanes) {
-    const std::int64_t channels = transform_columns<T, Row>(p, pixel, columns) ? p.channels : 0;
+  const std::int64_t elements = run.units * Line::step + size - Line::step;
+  // Neighbours in memory: all, or those of the unit's phases.
+  const bool dense = run.unit_phases == p.step;
+  const std::int64_t stretches = dense ? 1 : elements, pixels = dense ? elements * p.step : run.unit_phases;
+  for (std::int64_t stretch = 0; stretch < stretches; ++stretch)
+    for (std::int64_t pixel = 0; pixel < pixels; pixel += lanes) {
+      const bool some =
+          transform_columns<T, Row>(p, stretch * p.step + pixel, dense ? lanes : run.phases - pixel, columns);
+      const std::int64_t channels = some ? p.channels : 0;
 #pragma GCC unroll 1
-    for (int r = 0; r < row_frequencies; ++r) {
-      Reg transposed[lanes];
-      load_square<T>(columns + r * square, channels, transposed);
-      if (channels > 0) transpose(transposed);
-      T* const target = strip + r * strip_row + pixel * lanes;
+      for (int r = 0; r < row_frequencies; ++r) {
+        Reg transposed[lanes];
+        load_square<T>(columns + r * square, channels, transposed);
+        if (channels > 0) transpose(transposed);
+        T* const target = strip + r * strip_row + (stretch * pixels + pixel) * lanes;
 #pragma GCC unroll 16
-      for (int i = 0; i < lanes; ++i) V::store(target + i * lanes, transposed[i]);
+        for (int i = 0; i < lanes; ++i) V::store(target + i * lanes, transposed[i]);
+      }
     }
-  }
 
-  const std::ptrdiff_t step = p.step * lanes;
+  const std::ptrdiff_t step = run.unit_phases * lanes;
   for (std::int64_t unit = 0; unit < run.units; ++unit)
-    for (std::int64_t phase = 0; phase < p.step; ++phase) {
+    for (std::int64_t phase = 0; phase < run.unit_phases; ++phase) {
       const T* source = strip + unit * Line::step * step + phase * lanes;
       T* v = run.v + unit * run.unit_stride + phase * run.phase_stride;
 #pragma GCC unroll 1
@@ -255,10 +265,14 @@ bool transform_output(const WinogradOutputRun<T>& request) {
   const WinogradOutputRun<T> run = request;
   // Units whose outputs fill vectors of pixels, or all.
   const std::int64_t pass_units = run.step == 1 && lanes % outputs == 0 ? lanes / outputs : run.units;
-  const std::int64_t unit_pixels = outputs * run.step;
+  // Neighbours in memory: all, of one phase of the result every other one, or those of the unit's phases.
+  const bool dense = run.unit_phases == 1 || run.step == run.unit_phases;
+  const std::uint32_t wanted =
+      dense && run.step > run.unit_phases ? 0x55555555U : ~0U;   // of a vector's pixels
+  const std::int64_t step = dense ? run.step : run.unit_phases;  // from output to output among the pixels
+  const std::int64_t unit_pixels = outputs * step;
   const std::ptrdiff_t row_size = (pass_units * unit_pixels + lanes - 1) / lanes * lanes * lanes;
-  const std::uint32_t wanted = run.step == run.phases ? ~0U : 0x55555555U;  // of a vector's pixels
-  T* const pixels = run.scratch;                                            // [row][pixel][channel]
+  T* const pixels = run.scratch;  // [row][pixel][channel]
   const Reg start = run.start == nullptr ? V::zero() : V::load(V::mask(first_lanes(run.channels)), run.start);
   // 0 * y, summed: NaN once y is not finite. One sum would wait for itself.
   Reg finite[outputs] = {};
@@ -267,7 +281,7 @@ bool transform_output(const WinogradOutputRun<T>& request) {
   for (std::int64_t unit = 0; unit < run.units; unit += pass_units) {
     const std::int64_t units = run.units - unit < pass_units ? run.units - unit : pass_units;
     for (std::int64_t u = 0; u < units; ++u)
-      for (std::int64_t phase = 0; phase < run.phases; ++phase, tile += run.tile_stride) {
+      for (std::int64_t phase = 0; phase < run.unit_phases; ++phase, tile += run.tile_stride) {
         // In memory: they are as many as there are registers.
         alignas(sizeof(Reg)) T columns[row_outputs][inputs][lanes];
 #pragma GCC unroll 1
@@ -291,19 +305,23 @@ bool transform_output(const WinogradOutputRun<T>& request) {
           for (int j = 0; j < outputs; ++j) {
             const Reg value = y[j] + start;
             finite[j] = V::fma(V::zero(), value, finite[j]);
-            V::store(target + r * row_size + j * run.step * lanes, value);
+            V::store(target + r * row_size + j * step * lanes, value);
           }
         }
       }
-    for (std::int64_t pixel = 0; pixel < units * unit_pixels; pixel += lanes) {
-      const std::int64_t x = unit * unit_pixels + pixel, left = units * unit_pixels - pixel;
-      const std::int64_t first = clamp(run.first_column - x, 0, lanes);
-      const std::int64_t last = clamp(run.last_column - x, first, lanes);
-      for (std::int64_t r = run.first_row; r < run.last_row; ++r)
-        store_pixels<T>(pixels + r * row_size + pixel * lanes, left < lanes ? left : lanes, run.channels,
-                        first_lanes(last) & ~first_lanes(first) & wanted, run.output + r * run.pitch + x,
-                        run.plane);
-    }
+    const std::int64_t stretches = dense ? 1 : units * outputs,
+                       size = dense ? units * unit_pixels : run.phases;
+    for (std::int64_t stretch = 0; stretch < stretches; ++stretch)
+      for (std::int64_t pixel = 0; pixel < size; pixel += lanes) {
+        const std::int64_t x = (unit * outputs + stretch) * run.step + pixel;
+        const std::int64_t count = size - pixel < lanes ? size - pixel : lanes;
+        const std::int64_t first = clamp(run.first_column - x, 0, lanes);
+        const std::int64_t last = clamp(run.last_column - x, first, count);
+        for (std::int64_t r = run.first_row; r < run.last_row; ++r)
+          store_pixels<T>(pixels + r * row_size + (stretch * step + pixel) * lanes, count, run.channels,
+                          first_lanes(last) & ~first_lanes(first) & wanted, run.output + r * run.pitch + x,
+                          run.plane);
+      }
   }
 
 #pragma GCC unroll 8
@@ -417,6 +435,7 @@ constexpr WinogradKernels<T> kernels(const char* name) {
   using RowF = WinogradTransform<T, RowOutputs, RowTaps>;
   using F = WinogradTransform<T, Outputs, Taps>;
   constexpr int lanes = Vec<T>::lanes;
+  constexpr int pixels = static_cast<int>(run_pixels(RowF::inputs));
   WinogradKernels<T> row{
       name,
       Isa::CONVNATIVE_ISA,
@@ -427,10 +446,10 @@ constexpr WinogradKernels<T> kernels(const char* name) {
       Outputs,
       Taps,
       F::inputs,
-      static_cast<int>(run_pixels),
-      static_cast<std::size_t>(larger(larger(RowF::inputs * (lanes + run_pixels), RowOutputs * run_pixels),
-                                      RowTaps * Taps * lanes) *
-                               lanes),
+      pixels,
+      static_cast<std::size_t>(
+          larger(larger(RowF::inputs * (2 * lanes + pixels), RowOutputs * pixels), RowTaps * Taps * lanes) *
+          lanes),
       transform_lines<T, OfInput<RowF>, OfInput<F>>,
       transform_weights<T, RowF, F>,
       transform_output<T, RowF, F>,

@@ -50,9 +50,11 @@ struct WinogradPatch {
 // Of the input, a x a of it for each tile, or of grad_output, m x m.
 template <class T>
 struct WinogradInputRun {
-  WinogradPatch<T> patch;  // of the first tile; at most `lanes` channels
-  std::int64_t units;      // of `step` interleaved tiles or phases of a tile; at most run_units()
-  T* v;                    // first unit of the run, first channel of the vector
+  WinogradPatch<T> patch;    // of the first tile; at most `lanes` channels
+  std::int64_t units;        // at most run_units()
+  std::int64_t unit_phases;  // interleaved tiles or phases of a tile: patch.step of them, or fewer
+  std::int64_t phases;       // those that exist; the others become zeros
+  T* v;                      // first unit of the run, first channel of the vector
   std::ptrdiff_t unit_stride, phase_stride, frequency_stride;
   T* scratch;  // scratch_size elements
 };
@@ -71,11 +73,12 @@ template <class T>
 struct WinogradOutputRun {
   const T* m;  // first tile of the run, first output channel of the vector
   std::ptrdiff_t tile_stride, frequency_stride;
-  std::int64_t units, phases;        // `phases` interleaved tiles are a unit
-  std::int64_t step;                 // from output to output of a tile: `phases`, or 2 where there is one
-  std::int64_t channels;             // at most `lanes`
-  const T* start;                    // of each output channel, or null for 0
-  T* output;                         // first output of the run in the first channel's plane
+  std::int64_t units, unit_phases;  // `unit_phases` interleaved tiles are a unit
+  std::int64_t phases;              // those that exist
+  std::int64_t step;      // from output to output of a tile: at least `unit_phases`; 2 where there is one
+  std::int64_t channels;  // at most `lanes`
+  const T* start;         // of each output channel, or null for 0
+  T* output;              // first output of the run in the first channel's plane
   std::ptrdiff_t plane, pitch;       // elements from channel to channel and from a tile's row to its next
   std::int64_t first_row, last_row;  // rows of the tiles that exist, of m
   std::int64_t first_column, last_column;  // columns behind `output` that exist, of units * m * step
@@ -127,10 +130,12 @@ struct WinogradKernels {
 
   int frequencies() const { return row_inputs * inputs; }
 
-  // Units of the longest run; 0: a single unit is too long.
-  std::int64_t run_units(std::int64_t in_step, std::int64_t out_step) const {
-    return std::min((run_pixels - (taps - 1) * in_step) / (outputs * in_step),
-                    run_pixels / (outputs * out_step));
+  // Interleaved tiles of a unit at the most.
+  std::int64_t most_phases() const { return std::min<std::int64_t>(run_pixels / inputs, 16); }
+  // Units of the longest run, of so many phases in the source and in the result.
+  std::int64_t run_units(std::int64_t in_phases, std::int64_t out_phases) const {
+    return std::min((run_pixels - (taps - 1) * in_phases) / (outputs * in_phases),
+                    run_pixels / (outputs * out_phases));
   }
 };
 
