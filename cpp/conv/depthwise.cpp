@@ -441,6 +441,7 @@ class Depthwise final : public ConvAlgorithm {
     piece.row_begin = tile.begin, piece.row_end = tile.end;
     const std::ptrdiff_t source_plane = depth.extent * depth.pitch;
     const DepthwiseColumns kind = depthwise_columns(columns.axis);
+    const bool far = far_ && row.pitch * element >= shortest_far_row;
 
     for (std::int64_t k = 0; k < lattice.planes; ++k) {
       const T* const source = plane.source + k * source_plane;
@@ -453,6 +454,8 @@ class Depthwise final : public ConvAlgorithm {
         if (lattice.walk != nullptr) {
           piece.row = first_row;
           piece.weight = weight + d * depth.weight_step;
+          // The last tap meets the slice that comes next.
+          piece.far = far && d + 1 == depth.taps;
           run_walk(lattice, plane, columns, piece);
           piece.start = nullptr;
           continue;
@@ -495,7 +498,6 @@ class Depthwise final : public ConvAlgorithm {
     piece.weight_plane = shape_.taps();
     piece.start_plane = plane.start_step;
     piece.result_plane = forward_ ? shape_.output_plane() : shape_.input_plane();
-    piece.far = far_ && lattice.row.pitch * element >= shortest_far_row;
     lattice.walk(piece);
   }
 

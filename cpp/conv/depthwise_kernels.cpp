@@ -42,31 +42,32 @@ struct Columns {
   // Where the step is 2: two registers with the first two taps, then one element for each other tap.
   static constexpr int loads = Step == 2 && Taps == 1 ? 2 : Taps;
 
-  std::int64_t offset[loads];
+  // Of tap 0 in a row. The others are found from it: loops have few registers left, and with a place of each tap in memory
+  // walks take up to 1.4 times as long.
+  std::int64_t first;
+  std::ptrdiff_t tap_step, step;
   typename V::Mask mask[loads];
   bool inside[loads];
   bool some_lanes = Full;
-  std::ptrdiff_t step;
 
   CONVNATIVE_INLINE Columns(const DepthwiseAxis& axis, std::int64_t at, std::int64_t count)
-      : step(count > 1 ? axis.step : 0) {  // a lone column's may be too large for a gather to multiply
+      : first(at),
+        tap_step(axis.tap_step),
+        step(count > 1 ? axis.step : 0) {  // a lone column's may be too large for a gather to multiply
+    if constexpr (Full) return;
 #pragma GCC unroll 8
     for (int i = 0; i < loads; ++i) {
-      const std::int64_t first = at + (Step != 2 ? i * axis.tap_step : i < 2 ? i * lanes : 2 * lanes + i - 2);
-      offset[i] = first;
-      if constexpr (Full) continue;
-      std::int64_t begin = first >= 0 ? 0 : -first, end = axis.extent - first;
+      const std::int64_t here = place(i);
+      std::int64_t begin = here >= 0 ? 0 : -here, end = axis.extent - here;
       if constexpr (Step == 0) {
-        begin = first >= 0 ? 0 : (-first - 1) / axis.step + 1;
-        end = first >= axis.extent ? 0 : (axis.extent - 1 - first) / axis.step + 1;
+        begin = here >= 0 ? 0 : (-here - 1) / axis.step + 1;
+        end = here >= axis.extent ? 0 : (axis.extent - 1 - here) / axis.step + 1;
         end = end < count ? end : count;
       }
       if (Step == 2 && i >= 2) end = std::min<std::int64_t>(end, 1);
       const bool some = begin < lanes && begin < end;
       some_lanes |= some;
-      // Where there is nothing to load, the address stays near the row too.
       inside[i] = some;
-      if (!some) offset[i] = 0;
       mask[i] = lane_mask<T>(begin, end);
     }
   }
@@ -83,7 +84,7 @@ struct Columns {
       if constexpr (Taps > 1) x[1] = odd_elements<T>(low, high);
 #pragma GCC unroll 8
       for (int s = 2; s < Taps; ++s)
-        x[s] = shifted(x[s - 2], V::broadcast(Full || inside[s] ? row[offset[s]] : T{0}),
+        x[s] = shifted(x[s - 2], V::broadcast(Full || inside[s] ? row[place(s)] : T{0}),
                        std::make_integer_sequence<int, lanes>{});
     } else {
 #pragma GCC unroll 8
@@ -92,14 +93,19 @@ struct Columns {
   }
 
   CONVNATIVE_INLINE Reg load_one(const T* row, int i) const {
-    if constexpr (Full) return V::load(row + offset[i]);
-    if constexpr (Step == 0) return load_lanes(mask[i], row + offset[i], step);
-    if constexpr (CONVNATIVE_ISA_LEVEL == CONVNATIVE_ISA_baseline)
-      return load_lanes(mask[i], row + offset[i], 1);
-    return V::load(mask[i], row + offset[i]);
+    const T* const source = row + place(i);
+    if constexpr (Full) return V::load(source);
+    if constexpr (Step == 0) return load_lanes(mask[i], source, step);
+    if constexpr (CONVNATIVE_ISA_LEVEL == CONVNATIVE_ISA_baseline) return load_lanes(mask[i], source, 1);
+    return V::load(mask[i], source);
   }
 
  private:
+  // Of what is loaded; where all lanes lie outside, so may this.
+  CONVNATIVE_INLINE std::int64_t place(int i) const {
+    return first + (Step != 2 ? i * tap_step : i < 2 ? i * lanes : 2 * lanes + i - 2);
+  }
+
   template <int... Lane>
   static CONVNATIVE_INLINE Reg shifted(Reg x, Reg behind, std::integer_sequence<int, Lane...>) {
     return __builtin_shufflevector(x, behind, (Lane + 1)...);
@@ -445,7 +451,7 @@ struct ColumnsBeside {
 };
 
 // As walk_columns, for two vectors of dense columns at a time, the second of which may be a part. Registers do not hold
-// the weights of 7 x 7 taps: each is loaded once for both. Kernels of fewer taps gain nothing.
+// the weights of 7 x 7 taps, nor those of 5 x 5 beside the rest: each is loaded once for both. 3 x 3 taps would lose.
 template <class T, bool Full, bool Far, int Taps>
 CONVNATIVE_INLINE void walk_columns_beside(const DepthwisePiece<T>& p, std::int64_t x) {
   using V = Vec<T>;
@@ -512,7 +518,7 @@ template <class T, int Step, int RowStep, bool Far, int Taps>
 CONVNATIVE_INLINE void walk_rows(const DepthwisePiece<T>& p) {
   constexpr int lanes = Vec<T>::lanes;
   std::int64_t x = p.begin;
-  if constexpr (twins<T> && Step == 1 && Taps == 7)
+  if constexpr (twins<T> && Step == 1 && Taps > 3)
     for (; x + lanes < p.end; x += 2 * lanes) {
       if (x >= p.full_begin && x + 2 * lanes <= p.full_end)
         walk_columns_beside<T, true, Far, Taps>(p, x);
