@@ -42,8 +42,8 @@ struct Columns {
   // Where the step is 2: two registers with the first two taps, then one element for each other tap.
   static constexpr int loads = Step == 2 && Taps == 1 ? 2 : Taps;
 
-  // Of tap 0 in a row. The others are found from it: loops have few registers left, and with a place of each tap in memory
-  // walks take up to 1.4 times as long.
+  // Of tap 0 in a row. The others are found from it: loops have few registers left, and with a place of each tap in
+  // memory walks take up to 1.4 times as long.
   std::int64_t first;
   std::ptrdiff_t tap_step, step;
   typename V::Mask mask[loads];

@@ -22,7 +22,8 @@
 // Walks (forward and gradient in the input, of the common kernels). One vector of columns of all row taps and all
 // column taps: a source row is loaded once, for all accumulators that it meets, which move on as rows go by; rows
 // have a step of 1, or 2 where the columns have. A walk may have any height. With AVX-512 two planes share a vector whose
-// halves hold their columns, and 5 x 5 and 7 x 7 taps go down two vectors at a time. Results are chains too, the same ones:
+// halves hold their columns, and 5 x 5 and 7 x 7 taps go down two vectors at a time. Results are chains too, the same
+// ones:
 //
 //   result[point] = start + sum over (plane, depth tap, row tap, column tap) of weight[tap] * source[...]
 //
