@@ -460,8 +460,8 @@ class Winograd final : public ConvAlgorithm {
            EvenSplit((block.last - block.first) * units_.phases, gemm_.max_rows).parts;
   }
 
-  // Asks for the rows of a run. Elements that a unit of some phases leaves out lie between those that it needs; what is
-  // left of a lone row is asked for as rows are.
+  // Asks for the rows of a run. Where units have some of the phases alone, what they need of a lone row are short
+  // stretches, which are asked for as rows are; of several rows nothing is.
   void request(const Run& run, typename Requests::Piece piece, std::int64_t step, Requests& requests) const {
     if (units_.groups > 1) {
       if (kernels_.row_inputs > 1 || piece.rows < 1 || piece.elements < run.phases) return;

@@ -130,7 +130,7 @@ struct WinogradKernels {
 
   int frequencies() const { return row_inputs * inputs; }
 
-  // Interleaved tiles of a unit at the most.
+  // Interleaved tiles of a unit at the most: as many as a run holds, and no more than fill the widest vectors of pixels.
   std::int64_t most_phases() const { return std::min<std::int64_t>(run_pixels / inputs, 16); }
   // Units of the longest run, of so many phases in the source and in the result.
   std::int64_t run_units(std::int64_t in_phases, std::int64_t out_phases) const {
