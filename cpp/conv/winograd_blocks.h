@@ -88,11 +88,12 @@ double tile_cycles(const WinogradGeometry& g, const WinogradKernels<T>& kernels,
                    const WinogradTiles& units, double tiles, double out_vectors) {
   const auto in_vectors = static_cast<double>(g.terms() * ceil_div(g.in_channels, gemm.lanes));
   const auto results = static_cast<double>(g.result_phases());
-  // A vector of U takes so long from L2 to L1, however few tiles it meets; what lies further counts as fetched.
-  constexpr double arriving = 2.5;
+  // U passes from L2 to L1 at so many bytes a cycle, however few tiles it meets; what lies further counts as fetched.
+  constexpr double near_bytes_per_cycle = 26;
   const double weights = weight_vectors(g, kernels, out_vectors);
-  const bool near = weights * gemm.lanes * sizeof(T) <= static_cast<double>(nominal_l2_bytes);
-  const double products = weights * std::max(tiles / 2, near ? arriving : 0);
+  const double bytes = weights * gemm.lanes * sizeof(T);
+  const double arriving = bytes <= static_cast<double>(nominal_l2_bytes) ? bytes / near_bytes_per_cycle : 0;
+  const double products = std::max(tiles * weights / 2, arriving);
   // Phases are gathered and scattered.
   const double per_vector = g.column.source_phases > 1 || g.column.result_phases > 1 ? 14 : 8.6;
   // Of kernels of one row each row of tiles is a run: a call, and a vector of pixels that it does not fill.
