@@ -7,7 +7,13 @@ A library is imported when its class is instantiated, so that this package impor
 from __future__ import annotations
 
 from .base import Call, Peer, UnsupportedError
-from .convnative import ConvNative, ConvNativeOut, ConvNativePrepacked, ConvNativeStrict
+from .convnative import (
+    ConvNative,
+    ConvNativeOut,
+    ConvNativePrepacked,
+    ConvNativeStrict,
+    ConvNativeStrictPrepacked,
+)
 from .jax import Jax
 from .mnn import Mnn
 from .ncnn import Ncnn
@@ -23,7 +29,7 @@ __all__ = ["PEERS", "Call", "Peer", "UnsupportedError"]
 PEERS: dict[str, type[Peer]] = {
     peer.name: peer
     for peer in (
-        *(ConvNative, ConvNativePrepacked, ConvNativeOut, ConvNativeStrict),
+        *(ConvNative, ConvNativePrepacked, ConvNativeOut, ConvNativeStrict, ConvNativeStrictPrepacked),
         *(Torch, TorchChannelsLast, TorchPrepacked),
         *(OnnxRuntime, OpenVino, Jax, Ncnn, Mnn),
         *(OpenCv, SciPyNdimage, SciPySignal, ScikitImage),

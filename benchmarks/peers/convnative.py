@@ -157,6 +157,12 @@ class ConvNativeStrict(ConvNative):
         self._mode.__enter__()
 
 
+class ConvNativeStrictPrepacked(ConvNativeStrict, ConvNativePrepacked):
+    """In strict precision, with weights packed beforehand."""
+
+    name = "convnative-strict-prepacked"
+
+
 def _arguments(case: Case) -> tuple[Any, ...]:
     """Return the arguments of the operation, which functional and the core have in one order."""
     shape = case.shape

@@ -69,7 +69,7 @@ class StripSource {
         rows_(rows),
         columns_(columns),
         kernels_(kernels),
-        far_(shape.input_size() * std::int64_t{sizeof(T)} > far_bytes) {}
+        far_(shape.input_size() * std::int64_t{sizeof(T)} > (shape.taps() > 1 ? 2 << 20 : far_bytes)) {}
 
   // In ascending order of addresses: each row that is filled may spoil the first elements of the next, and the
   // last one those behind the strip, `lanes` of them.
@@ -89,7 +89,8 @@ class StripSource {
   const ConvShape& s_;
   const StripAxis &rows_, &columns_;
   const StripKernels<T>& kernels_;
-  bool far_;  // the input
+  // The input. Several taps have the time to hide what requests cost also where L3 holds it.
+  bool far_;
 };
 
 }  // namespace convnative
