@@ -84,8 +84,7 @@ struct Columns {
       if constexpr (Taps > 1) x[1] = odd_elements<T>(low, high);
 #pragma GCC unroll 8
       for (int s = 2; s < Taps; ++s)
-        x[s] = shifted(x[s - 2], V::broadcast(Full || inside[s] ? row[place(s)] : T{0}),
-                       std::make_integer_sequence<int, lanes>{});
+        x[s] = next_elements<T>(x[s - 2], V::broadcast(Full || inside[s] ? row[place(s)] : T{0}));
     } else {
 #pragma GCC unroll 8
       for (int i = 0; i < loads; ++i) x[i] = load_one(row, i);
@@ -104,11 +103,6 @@ struct Columns {
   // Of what is loaded; where all lanes lie outside, so may this.
   CONVNATIVE_INLINE std::int64_t place(int i) const {
     return first + (Step != 2 ? i * tap_step : i < 2 ? i * lanes : 2 * lanes + i - 2);
-  }
-
-  template <int... Lane>
-  static CONVNATIVE_INLINE Reg shifted(Reg x, Reg behind, std::integer_sequence<int, Lane...>) {
-    return __builtin_shufflevector(x, behind, (Lane + 1)...);
   }
 };
 

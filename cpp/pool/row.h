@@ -1,7 +1,8 @@
 // The loop behind the kernels of pooling: contract in pool/kernels.h.
 //
 // A vector holds neighbouring output columns. For strides 1 and 2 without dilation, elements beyond the ends of a
-// row are read as the reduction's neutral element, which changes no bit; two loads give two taps of stride 2.
+// row are read as the reduction's neutral element, which changes no bit; two loads give two taps of stride 2, and each
+// other tap is the one two before, a lane further: loads would nearly all cross cache lines.
 // Otherwise, where no window meets the padding, every tap is one strided load, and elsewhere each tap loads the
 // lanes for which it lies in the row. The same paths serve the last columns of a row.
 #pragma once
@@ -187,21 +188,27 @@ CONVNATIVE_INLINE void add_taps(const PoolRow<T>& row, std::int64_t column, Redu
     else
       return V::load(Reduction::neutral(), lane_mask<T>(-at, width - at), source + at);
   };
+  const auto element = [width](const T* source, std::int64_t at) __attribute__((always_inline)) {
+    return V::broadcast(Inside || (at >= 0 && at < width) ? source[at] : Reduction::neutral()[0]);
+  };
   const std::ptrdiff_t step = row.numbers.column;
   const auto add_row = [&](const T* source, std::ptrdiff_t number) __attribute__((always_inline)) {
-    std::int64_t s = 0;
-    if constexpr (Stride == 2)
-      for (; s + 2 <= kernel; s += 2) {
-        const Reg low = load(source, start + s), high = load(source, start + s + lanes);
-        reduction.add(even_elements<T>(low, high), number + s * step);
-        reduction.add(odd_elements<T>(low, high), number + (s + 1) * step);
+    if constexpr (Stride == 1) {
+      for (std::int64_t s = 0; s < kernel; ++s) reduction.add(load(source, start + s), number + s * step);
+    } else if (kernel == 1) {
+      reduction.add(StridedLoad<T, 2>::sort(load(source, start), load(source, start + lanes - 1)), number);
+    } else {
+      const Reg low = load(source, start), high = load(source, start + lanes);
+      Reg even = even_elements<T>(low, high), odd = odd_elements<T>(low, high);
+      for (std::int64_t s = 0; s < kernel; s += 2) {
+        const std::int64_t behind = start + 2 * lanes + s - 2;
+        if (s > 0) even = next_elements<T>(even, element(source, behind));
+        reduction.add(even, number + s * step);
+        if (s + 1 == kernel) break;
+        if (s > 0) odd = next_elements<T>(odd, element(source, behind + 1));
+        reduction.add(odd, number + (s + 1) * step);
       }
-    for (; s < kernel; ++s)
-      if constexpr (Stride == 2)
-        reduction.add(StridedLoad<T, 2>::sort(load(source, start + s), load(source, start + s + lanes - 1)),
-                      number + s * step);
-      else
-        reduction.add(load(source, start + s), number + s * step);
+    }
   };
   // Square windows, which most are, without the cost of loops.
   if (Kernel > 1 && row.depths == 1 && row.rows == Kernel) {

@@ -99,7 +99,17 @@ CONVNATIVE_INLINE typename Vec<T>::Reg odd_elements(typename Vec<T>::Reg low, ty
   return every_other_odd(low, high, std::make_integer_sequence<int, Vec<T>::lanes>{});
 }
 
-// The inverse: low followed by high is even[0], odd[0], even[1], odd[1], ...
+// Elements 1, 2, 3 ... of a vector and, last, the first of what lies behind it.
+template <class Reg, int... Lane>
+CONVNATIVE_INLINE Reg shifted(Reg x, Reg behind, std::integer_sequence<int, Lane...>) {
+  return __builtin_shufflevector(x, behind, (Lane + 1)...);
+}
+template <class T>
+CONVNATIVE_INLINE typename Vec<T>::Reg next_elements(typename Vec<T>::Reg x, typename Vec<T>::Reg behind) {
+  return shifted(x, behind, std::make_integer_sequence<int, Vec<T>::lanes>{});
+}
+
+// The inverse of even and odd elements: low followed by high is even[0], odd[0], even[1], odd[1], ...
 template <class Reg, int... Lane>
 CONVNATIVE_INLINE Reg interleave_low(Reg even, Reg odd, std::integer_sequence<int, Lane...>) {
   constexpr int lanes = sizeof...(Lane);
