@@ -430,13 +430,38 @@ void run_product(const Im2colGemm& gemm, const PointPlacement& placement, const 
       const Im2colBlock block = blocks[s / panel_count];
       const bool starts = s < panel_count && !arrays.accumulate;
       const T* const block_weight = weight + block.channel * taps + block.tap;
+      T* const first_place = Interleaves ? nullptr : arrays.result + first_row * placement.plane;
       const std::int64_t count = place_points(lattice, placement, first_point_of(index), points, point_runs);
       const bool neighbours = !Interleaves && count == 1 && (placement.step[2] == 1 || points == 1);
       const ScatteredTile<T> scattered(tile_buffer, max_columns, point_runs, count, placement);
+      // With one tap a tile's share of the lines of each channel in its step, which hides memory's latency best: in
+      // bursts requests wait for one another, and the products for them.
+      const bool follows = s + 1 < steps, spread = follows && next.taps == 1 && next.step == 1;
+      GemmTile<T> product{.a = nullptr,
+                          .a_row = depth,
+                          .a_inner = 1,
+                          .b = in_place ? patches.channel + patches.runs->source : panel,
+                          .depth = block.channels * block.taps,
+                          .c = tile_buffer,
+                          .c_row = neighbours ? placement.plane : max_columns,
+                          .columns = points,
+                          .row_start = nullptr,
+                          .accumulate = !starts,
+                          .next_step = next.channel_stride,
+                          .next_lines = static_cast<int>(next_lines),
+                          .b_row = in_place ? source_plane : 0};
+      const T* const next_source = spread ? next.channel + next.runs->source : nullptr;
+      // What a tile needs before its products begin is a wait for the core: divisions are done for the tile behind.
+      std::int64_t row = 0, end_row = tiles.end(0) * line_rows;
       for (std::int64_t tile = 0; tile < tiles.parts; ++tile) {
-        const std::int64_t row = tiles.begin(tile) * line_rows, rows = tiles.end(tile) * line_rows - row;
+        const std::int64_t rows = end_row - row;
         // Rows that interleave have no plane of their own.
-        T* const place = Interleaves ? nullptr : arrays.result + (first_row + row) * placement.plane;
+        T* const place = Interleaves ? nullptr : first_place + row * placement.plane;
+        product.a = block_weight + row * depth;
+        product.row_start = starts_of(first_row + row, rows);
+        product.next =
+            spread && tile * next_lines < panel_lines ? next_source + tile * next_lines * line<T> : nullptr;
+        if (neighbours) product.c = place + point_runs[0].place;
         std::optional<InterleavedTile<T>> interleaved;
         if constexpr (Interleaves)
           interleaved
@@ -445,24 +470,12 @@ void run_product(const Im2colGemm& gemm, const PointPlacement& placement, const 
               .prefetch();
         else if (!neighbours && !starts)
           scattered.gather(place, rows);
+        const std::int64_t next_row = end_row;
+        if (tile + 1 < tiles.parts) end_row = tiles.end(tile + 1) * line_rows;
         if (s % panel_count == 0 && tile + 1 < tiles.parts)
-          prefetch_weights(block_weight + tiles.end(tile) * line_rows * depth,
-                           (tiles.end(tile + 1) - tiles.end(tile)) * line_rows, depth,
-                           block.channels * block.taps);
-        // With one tap a tile's share of the lines of each channel in its step, which hides memory's latency best: in
-        // bursts requests wait for one another, and the products for them.
-        const bool spread = s + 1 < steps && next.taps == 1 && next.step == 1;
-        if (s + 1 < steps && !spread) prefetch_source(next, tile, tiles.parts);
-        kernels.kernel(static_cast<int>(rows), patches.vectors)
-            .run({block_weight + row * depth, depth, 1,
-                  in_place ? patches.channel + patches.runs->source : panel, block.channels * block.taps,
-                  neighbours ? place + point_runs[0].place : tile_buffer,
-                  neighbours ? placement.plane : max_columns, points, starts_of(first_row + row, rows),
-                  !starts,
-                  spread && tile * next_lines < panel_lines
-                      ? next.channel + next.runs->source + tile * next_lines * line<T>
-                      : nullptr,
-                  false, next.channel_stride, static_cast<int>(next_lines), in_place ? source_plane : 0});
+          prefetch_weights(block_weight + next_row * depth, end_row - next_row, depth, product.depth);
+        if (follows && !spread) prefetch_source(next, tile, tiles.parts);
+        kernels.kernel(static_cast<int>(rows), patches.vectors).run(product);
         if constexpr (Interleaves)
           interleaved->store(tile_buffer, max_columns, kernels);
         else if (!neighbours)
@@ -471,6 +484,7 @@ void run_product(const Im2colGemm& gemm, const PointPlacement& placement, const 
           scattered.for_each_stretch(place, rows, [&](T* sums, std::int64_t count) {
             arrays.epilogue->finish(*arrays.conv_arrays, sums, count);
           });
+        row = next_row;
       }
     }
   });
