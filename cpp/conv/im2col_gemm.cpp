@@ -101,9 +101,10 @@ std::int64_t place_points(const Im2colLattice& lattice, const PointPlacement& pl
 template <class T>
 class ScatteredTile {
  public:
-  ScatteredTile(T* buffer, std::ptrdiff_t pitch, const PointRun* runs, std::int64_t count,
-                const PointPlacement& placement)
-      : buffer_(buffer),
+  ScatteredTile(const GemmKernels<T>& kernels, T* buffer, std::ptrdiff_t pitch, const PointRun* runs,
+                std::int64_t count, const PointPlacement& placement)
+      : kernels_(kernels),
+        buffer_(buffer),
         pitch_(pitch),
         runs_(runs),
         count_(count),
@@ -111,10 +112,18 @@ class ScatteredTile {
         plane_(placement.plane) {}
 
   void gather(const T* result, std::int64_t rows) const {
-    for_each(rows, [&](std::int64_t place, std::int64_t index) { buffer_[index] = result[place]; });
+    for (const PointRun* run = runs_; run < runs_ + count_; ++run)
+      if (step_ == 1)
+        kernels_.copy_rows({result + run->place, plane_, rows, run->length, buffer_ + run->first, pitch_});
+      else
+        for_each(*run, rows, [&](std::int64_t place, std::int64_t index) { buffer_[index] = result[place]; });
   }
   void scatter(T* result, std::int64_t rows) const {
-    for_each(rows, [&](std::int64_t place, std::int64_t index) { result[place] = buffer_[index]; });
+    for (const PointRun* run = runs_; run < runs_ + count_; ++run)
+      if (step_ == 1)
+        kernels_.copy_rows({buffer_ + run->first, pitch_, rows, run->length, result + run->place, plane_});
+      else
+        for_each(*run, rows, [&](std::int64_t place, std::int64_t index) { result[place] = buffer_[index]; });
   }
   // Calls body for each stretch of neighbours in the result.
   template <class Body>
@@ -127,18 +136,13 @@ class ScatteredTile {
 
  private:
   template <class Move>
-  void for_each(std::int64_t rows, Move move) const {
+  void for_each(const PointRun& run, std::int64_t rows, Move move) const {
     for (std::int64_t i = 0; i < rows; ++i)
-      for (std::int64_t run = 0; run < count_; ++run) {
-        const std::int64_t place = i * plane_ + runs_[run].place, index = i * pitch_ + runs_[run].first;
-        // A loop of its own for neighbours, which the compiler turns into vectors.
-        if (step_ == 1)
-          for (std::int64_t j = 0; j < runs_[run].length; ++j) move(place + j, index + j);
-        else
-          for (std::int64_t j = 0; j < runs_[run].length; ++j) move(place + j * step_, index + j);
-      }
+      for (std::int64_t j = 0; j < run.length; ++j)
+        move(i * plane_ + run.place + j * step_, i * pitch_ + run.first + j);
   }
 
+  const GemmKernels<T>& kernels_;
   T* buffer_;
   std::ptrdiff_t pitch_;
   const PointRun* runs_;
@@ -433,7 +437,7 @@ void run_product(const Im2colGemm& gemm, const PointPlacement& placement, const 
       T* const first_place = Interleaves ? nullptr : arrays.result + first_row * placement.plane;
       const std::int64_t count = place_points(lattice, placement, first_point_of(index), points, point_runs);
       const bool neighbours = !Interleaves && count == 1 && (placement.step[2] == 1 || points == 1);
-      const ScatteredTile<T> scattered(tile_buffer, max_columns, point_runs, count, placement);
+      const ScatteredTile<T> scattered(kernels, tile_buffer, max_columns, point_runs, count, placement);
       // With one tap a tile's share of the lines of each channel in its step, which hides memory's latency best: in
       // bursts requests wait for one another, and the products for them.
       const bool follows = s + 1 < steps, spread = follows && next.taps == 1 && next.step == 1;

@@ -69,7 +69,8 @@ constexpr GemmKernels<T> kernels{
     pack_matrix<T>,
     transpose_columns<T>,
     transpose_runs<T>,
-    interleave<T>};
+    interleave<T>,
+    copy_rows<T>};
 
 }  // namespace
 

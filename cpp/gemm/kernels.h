@@ -123,6 +123,16 @@ struct InterleavedRows {
   T* target;
 };
 
+// Pieces of rows: target[i * target_row + j] = source[i * source_row + j] for i < rows, j < columns.
+template <class T>
+struct CopiedRows {
+  const T* source;
+  std::ptrdiff_t source_row;
+  std::int64_t rows, columns;
+  T* target;
+  std::ptrdiff_t target_row;
+};
+
 template <class T>
 struct GemmKernels {
   Isa isa;
@@ -139,6 +149,7 @@ struct GemmKernels {
   void (*transpose_columns)(const MatrixColumns<T>&);
   void (*transpose_runs)(const MatrixRuns<T>&);
   bool (*interleave)(const InterleavedRows<T>&);  // answers whether all elements are finite
+  void (*copy_rows)(const CopiedRows<T>&);
 
   int table_size() const { return max_rows * max_vectors; }
   const GemmKernel<T>& kernel(int rows, int vectors) const {

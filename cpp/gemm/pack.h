@@ -337,6 +337,27 @@ bool interleave(const InterleavedRows<T>& p) {
   return finite;
 }
 
+// Short pieces, as loops compiled for any length would spend more time around their vectors than in them: what is left
+// goes with some that is done already.
+template <class T>
+void copy_rows(const CopiedRows<T>& given) {
+  using V = Vec<T>;
+  const CopiedRows<T> p = given;  // which no store can change
+  const std::int64_t last = p.columns - V::lanes;
+  const T* source = p.source;
+  T* target = p.target;
+  if (last < 0) {
+    const typename V::Mask mask = V::mask(first_lanes(p.columns));
+    for (std::int64_t i = 0; i < p.rows; ++i, source += p.source_row, target += p.target_row)
+      V::store(mask, target, V::load(mask, source));
+    return;
+  }
+  for (std::int64_t i = 0; i < p.rows; ++i, source += p.source_row, target += p.target_row) {
+    for (std::int64_t j = 0; j < last; j += V::lanes) V::store(target + j, V::load(source + j));
+    V::store(target + last, V::load(source + last));
+  }
+}
+
 }  // namespace
 }  // namespace CONVNATIVE_ISA
 }  // namespace convnative
