@@ -686,45 +686,51 @@ CONVNATIVE_INLINE void walk_down(typename Vec<T>::Reg (&sums)[Taps][Rows], const
   }();
   const typename V::Mask grad_mask = V::mask(first_lanes(count));
   const typename V::Mask twin_mask = lane_mask<T>(V::lanes / 2, V::lanes / 2 + count);
-  const std::uint64_t extent = columns.any() ? static_cast<std::uint64_t>(a.extent) : 0;
+  // Steps [before, last) have a row of the source, the first a.rows one of grad_output.
+  const std::int64_t before = a.row < 0 ? (-a.row - 1) / a.chain_step + 1 : 0;
+  const std::int64_t extent = columns.any() ? a.extent : 0;
+  const std::int64_t inside = a.row < extent ? (extent - 1 - a.row) / a.chain_step + 1 : 0;
+  const std::int64_t last = std::min(a.rows + Rows - 1, inside);
+  if (before >= last) return;
+  const std::ptrdiff_t source_step = a.chain_step * a.pitch, source_ahead = ahead * a.source_image;
+  const std::ptrdiff_t grad_step = a.grad_pitch, grad_ahead = ahead * a.grad_image;
   for (std::int64_t image = 0; image < a.images; ++image) {
-    const T* const source = a.source + image * a.source_image;
+    const T* source = a.source + image * a.source_image + (a.row + before * a.chain_step) * a.pitch;
     const T* grad = a.grad_output + image * a.grad_image + column;
     Reg g[Rows];
 #pragma GCC unroll 7
     for (int r = 0; r < Rows; ++r) g[r] = V::zero();
-    auto row = static_cast<std::uint64_t>(a.row);
-    std::uint64_t place = row * static_cast<std::uint64_t>(a.pitch);
-    for (std::int64_t i = 0; i < a.rows + Rows - 1; ++i) {
+    const auto shift = [&]() __attribute__((always_inline)) {
 #pragma GCC unroll 7
       for (int r = Rows - 1; r > 0; --r) g[r] = g[r - 1];
       g[0] = V::zero();
-      if (i < a.rows) {
-        if constexpr (Of == Planes::twins)
-          g[0] = NarrowColumns<T, Step, Taps, 2>::load_halves(grad, grad + a.grad_twin, grad_mask, twin_mask);
-        else
-          g[0] = full ? V::load(grad) : V::load(grad_mask, grad);
-        __builtin_prefetch(grad + ahead * a.grad_image);
-        if constexpr (Of == Planes::twins) __builtin_prefetch(grad + ahead * a.grad_image + a.grad_twin);
-        grad += a.grad_pitch;
-      }
+    };
+    const auto next_grad = [&]() __attribute__((always_inline)) {
+      shift();
+      if constexpr (Of == Planes::twins)
+        g[0] = NarrowColumns<T, Step, Taps, 2>::load_halves(grad, grad + a.grad_twin, grad_mask, twin_mask);
+      else
+        g[0] = full ? V::load(grad) : V::load(grad_mask, grad);
+      __builtin_prefetch(grad + grad_ahead);
+      if constexpr (Of == Planes::twins) __builtin_prefetch(grad + grad_ahead + a.grad_twin);
+      grad += grad_step;
+    };
+    const auto add_source = [&]() __attribute__((always_inline)) {
       Reg x[Taps];
-      if (row < extent) {
-        columns.load(source + static_cast<std::int64_t>(place), x);
-        const T* const later = source + ahead * a.source_image + static_cast<std::int64_t>(place);
-        __builtin_prefetch(later);
-        if constexpr (Of == Planes::twins) __builtin_prefetch(later + a.source_twin);
-      } else {
-#pragma GCC unroll 8
-        for (int s = 0; s < Taps; ++s) x[s] = V::zero();
-      }
-      row += static_cast<std::uint64_t>(a.chain_step);
-      place += static_cast<std::uint64_t>(a.chain_step * a.pitch);
+      columns.load(source, x);
+      __builtin_prefetch(source + source_ahead);
+      if constexpr (Of == Planes::twins) __builtin_prefetch(source + source_ahead + a.source_twin);
+      source += source_step;
 #pragma GCC unroll 8
       for (int s = 0; s < Taps; ++s)
 #pragma GCC unroll 7
         for (int r = 0; r < Rows; ++r) sums[s][r] = V::fma(g[r], x[s], sums[s][r]);
-    }
+    };
+    std::int64_t i = 0;
+    for (; i < before && i < a.rows; ++i) next_grad();
+    for (; i < before; ++i) shift();
+    for (; i < last && i < a.rows; ++i) next_grad(), add_source();
+    for (; i < last; ++i) shift(), add_source();
   }
 }
 
