@@ -131,14 +131,20 @@ class DepthwiseGradWeight final : public ConvAlgorithm {
     const std::int64_t per_task =
         std::clamp(least_task_macs / task_macs, std::int64_t{1}, ceil_div(tasks, 4 * threads_));
     parallel_for(ceil_div(tasks, per_task), threads_, [&](std::int64_t index, int) {
-      const std::int64_t last = std::min(tasks, (index + 1) * per_task);
-      for (std::int64_t task = index * per_task; task < last; ++task) {
-        const std::int64_t output = task / groups % outputs;
-        const std::int64_t part = task / groups / outputs % parts_;
-        const std::int64_t input = task / groups / outputs / parts_ * together;
+      const std::int64_t first = index * per_task, last = std::min(tasks, first + per_task);
+      std::int64_t number = first % groups, output = first / groups % outputs;
+      std::int64_t part = first / groups / outputs % parts_;
+      std::int64_t input = first / groups / outputs / parts_ * together;
+      for (std::int64_t task = first; task < last; ++task) {
         const Pair pair{input / inputs * outputs + output, input};
-        sum_group(arrays, pair, twins_ && input + 1 < shape_.in_channels, part, group_of(task % groups),
-                  part_sums);
+        sum_group(arrays, pair, twins_ && input + 1 < shape_.in_channels, part, group_of(number), part_sums);
+        // Counted on: planes of 7 x 7 take less time than so many divisions.
+        if (++number < groups) continue;
+        number = 0;
+        if (++output < outputs) continue;
+        output = 0;
+        if (++part < parts_) continue;
+        part = 0, input += together;
       }
     });
     if (parts_ == 1) return;
@@ -148,11 +154,12 @@ class DepthwiseGradWeight final : public ConvAlgorithm {
                    const Pair pair{output,
                                    output / shape_.out_channels_per_group() * shape_.in_channels_per_group() +
                                        index % shape_.in_channels_per_group()};
-                   for (std::int64_t tap = 0; tap < shape_.taps(); ++tap) {
-                     const double* const sums = part_sums + place(pair, tap) * parts_;
+                   T* const result = static_cast<T*>(arrays.result) + first_place(pair);
+                   const double* sums = part_sums + first_place(pair) * parts_;
+                   for (std::int64_t tap = 0; tap < shape_.taps(); ++tap, sums += parts_) {
                      double sum = 0;
                      for (std::int64_t part = 0; part < parts_; ++part) sum += sums[part];
-                     store(arrays, pair, tap, sum);
+                     result[tap] = rounded(arrays, pair, tap, sum);
                    }
                  });
   }
@@ -162,9 +169,10 @@ class DepthwiseGradWeight final : public ConvAlgorithm {
   struct Pair {
     std::int64_t output, input;
   };
-  std::int64_t place(const Pair& pair, std::int64_t tap) const {
+  // Of its first tap among the weights.
+  std::int64_t first_place(const Pair& pair) const {
     const std::int64_t inputs = shape_.in_channels_per_group();
-    return (pair.output * inputs + pair.input % inputs) * shape_.taps() + tap;
+    return (pair.output * inputs + pair.input % inputs) * shape_.taps();
   }
 
   // Taps that are summed at once: row taps row, row + classes, ... and neighbouring column taps.
@@ -269,23 +277,26 @@ class DepthwiseGradWeight final : public ConvAlgorithm {
     std::array<double, 2 * most_sums> totals;
     const std::int64_t count = group.rows * group.columns;
     (twin ? kernels_.add_twin_lanes : kernels_.add_lanes)(sums, count, totals.data());
-    for (std::int64_t other = 0; other <= (twin ? 1 : 0); ++other)
+    for (std::int64_t other = 0; other <= (twin ? 1 : 0); ++other) {
+      const Pair of{pair.output + other, pair.input + other};
+      const std::int64_t place = first_place(of);
+      T* const result = static_cast<T*>(arrays.result) + place;
+      const double* sum = totals.data() + other * count;
+      const std::int64_t first_tap = (group.depth * row.taps + group.row) * axes_[2].taps + group.column;
+      const std::int64_t row_step = classes_ * axes_[2].taps;
       for (int s = 0; s < group.columns; ++s)
-        for (int r = 0; r < group.rows; ++r) {
-          const double sum = totals[static_cast<std::size_t>(other * count + s * group.rows + r)];
-          const std::int64_t tap =
-              (group.depth * row.taps + group.row + r * classes_) * axes_[2].taps + group.column + s;
-          const Pair of{pair.output + other, pair.input + other};
+        for (int r = 0; r < group.rows; ++r, ++sum) {
+          const std::int64_t tap = first_tap + r * row_step + s;
           if (parts_ == 1)
-            store(arrays, of, tap, sum);
+            result[tap] = rounded(arrays, of, tap, *sum);
           else
-            part_sums[place(of, tap) * parts_ + part] = sum;
+            part_sums[(place + tap) * parts_ + part] = *sum;
         }
+    }
   }
 
-  void store(const ConvArrays& arrays, const Pair& pair, std::int64_t tap, double sum) const {
-    static_cast<T*>(arrays.result)[place(pair, tap)] =
-        static_cast<T>(std::isfinite(sum) ? sum : by_definition(arrays, pair, tap));
+  T rounded(const ConvArrays& arrays, const Pair& pair, std::int64_t tap, double sum) const {
+    return static_cast<T>(std::isfinite(sum) ? sum : by_definition(arrays, pair, tap));
   }
 
   double by_definition(const ConvArrays& arrays, const Pair& pair, std::int64_t tap) const {
