@@ -8,19 +8,21 @@
 // column of vectors and down the rows; blocks are small enough for the roundings of a lane to stay few. The
 // lanes are added in float64.
 //
-//   tasks: input channels x parts of the (image, depth, block of rows and columns) x their output channels x groups
-//   of taps, in parallel
-//     for each block: a kernel that walks down its rows, the group's sums in registers
+//   tasks: some input channels of a group x parts of the (image, depth, block of rows and columns) x some of its output
+//   channels x groups of taps, in parallel
+//     for each block                                                              of a plane: L1
+//       for each pair: a kernel that walks down its rows, the group's sums in registers
 //   tasks: pairs: the parts, in ascending order, to grad_weight
 //
-// How blocks are cut and shared out in parts depends on the shape alone.
+// How blocks are cut and shared out in parts depends on the shape alone. How many pairs share a task, and the blocks
+// that it has brought near, depends on the threads too and changes no sum.
 //
 // Rows of at most half as many columns leave one half of the lanes empty: depthwise convolution then takes the next
 // channel's plane into it, where vectors are that wide. Each channel's sums are the same as alone.
 //
-// Lanes behind a row's last column multiply input by zero, and so do rows behind a block's. Where the input is
-// not finite there, a tap is NaN that should be none: taps whose sum is not finite are computed again by the
-// definition.
+// Lanes behind a row's last column multiply input by zero, and so do rows behind a block's; rows of grad_output do not
+// meet those of the input that lie in the padding. Where values are not finite a tap may then be NaN that should be
+// none, or miss one, but some tap of the group is not finite either way: its taps are then computed by the definition.
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -52,6 +54,11 @@ constexpr std::int64_t long_row_bytes = 2560;
 constexpr std::int64_t enough_pairs = 64;
 constexpr std::int64_t least_part_macs = 1 << 16;
 constexpr std::int64_t most_part_bytes = 1 << 20;
+// Input channels that a task takes from each block, where output channels are the more and would be read anew for each:
+// with many more planes in turn their lines came late.
+constexpr std::int64_t most_inputs = 4;
+// Sums of the pairs of a task, which stay in L2 beside the blocks.
+constexpr std::int64_t most_sums_bytes = 64 << 10;
 // A task's multiply-adds: taking it from the queue costs nothing.
 constexpr std::int64_t least_task_macs = 1 << 17;
 
@@ -111,40 +118,55 @@ class DepthwiseGradWeight final : public ConvAlgorithm {
     twins_ = kernels_.twins && kind_ != strided_columns && shape_.in_channels_per_group() == 1 &&
              shape_.out_channels_per_group() == 1 && 2 * shape_.output[2] <= wide<T> &&
              shape_.input[2] <= wide<T>;
+    share_out_pairs();
   }
 
   const char* name() const override { return "depthwise"; }
   std::string kernel() const override { return kernels_.sums_names[kind_]; }
   std::size_t workspace_bytes() const override {
-    return parts_ == 1 ? 0 : static_cast<std::size_t>(shape_.weight_size() * parts_) * sizeof(double);
+    return part_sums_bytes() + static_cast<std::size_t>(threads_) * thread_bytes();
   }
 
   void run(const ConvArrays& arrays, const void* /*packed*/, void* workspace) const override {
     auto* const part_sums = static_cast<double*>(workspace);
-    const std::int64_t groups = axes_[0].taps * static_cast<std::int64_t>(groups_.size());
+    char* const thread_sums = static_cast<char*>(workspace) + part_sums_bytes();
+    const std::int64_t tap_groups = axes_[0].taps * static_cast<std::int64_t>(groups_.size());
     const std::int64_t pairs = shape_.out_channels * shape_.in_channels_per_group();
-    // One after the other what reads the same part of the input.
     const std::int64_t outputs = shape_.out_channels_per_group(), inputs = shape_.in_channels_per_group();
-    const std::int64_t together = twins_ ? 2 : 1, units = ceil_div(shape_.in_channels, together);
-    const std::int64_t tasks = units * parts_ * outputs * groups;
+    const std::int64_t output_chunks = ceil_div(outputs, outputs_at_once_);
+    const std::int64_t input_chunks = ceil_div(inputs, inputs_at_once_), together = twins_ ? 2 : 1;
+    const std::int64_t tasks =
+        ceil_div(shape_.groups, together) * input_chunks * parts_ * output_chunks * tap_groups;
     const std::int64_t task_macs = std::max<std::int64_t>(shape_.macs() / tasks, 1);
     const std::int64_t per_task =
         std::clamp(least_task_macs / task_macs, std::int64_t{1}, ceil_div(tasks, 4 * threads_));
-    parallel_for(ceil_div(tasks, per_task), threads_, [&](std::int64_t index, int) {
+    parallel_for(ceil_div(tasks, per_task), threads_, [&](std::int64_t index, int thread) {
+      T* const sums = reinterpret_cast<T*>(thread_sums + static_cast<std::size_t>(thread) * thread_bytes());
       const std::int64_t first = index * per_task, last = std::min(tasks, first + per_task);
-      std::int64_t number = first % groups, output = first / groups % outputs;
-      std::int64_t part = first / groups / outputs % parts_;
-      std::int64_t input = first / groups / outputs / parts_ * together;
+      std::int64_t rest = first;
+      const auto take = [&](std::int64_t count) {
+        const std::int64_t digit = rest % count;
+        rest /= count;
+        return digit;
+      };
+      std::int64_t tap_group = take(tap_groups), output = take(output_chunks), part = take(parts_);
+      std::int64_t input = take(input_chunks), group = rest * together;
       for (std::int64_t task = first; task < last; ++task) {
-        const Pair pair{input / inputs * outputs + output, input};
-        sum_group(arrays, pair, twins_ && input + 1 < shape_.in_channels, part, group_of(number), part_sums);
+        const std::int64_t first_output = output * outputs_at_once_, first_input = input * inputs_at_once_;
+        const Pairs some{{group * outputs + first_output, group * inputs + first_input},
+                         std::min(outputs_at_once_, outputs - first_output),
+                         std::min(inputs_at_once_, inputs - first_input),
+                         twins_ && group + 1 < shape_.groups};
+        sum_group(arrays, some, part, group_of(tap_group), sums, part_sums);
         // Counted on: planes of 7 x 7 take less time than so many divisions.
-        if (++number < groups) continue;
-        number = 0;
-        if (++output < outputs) continue;
+        if (++tap_group < tap_groups) continue;
+        tap_group = 0;
+        if (++output < output_chunks) continue;
         output = 0;
         if (++part < parts_) continue;
-        part = 0, input += together;
+        part = 0;
+        if (++input < input_chunks) continue;
+        input = 0, group += together;
       }
     });
     if (parts_ == 1) return;
@@ -156,11 +178,16 @@ class DepthwiseGradWeight final : public ConvAlgorithm {
                                        index % shape_.in_channels_per_group()};
                    T* const result = static_cast<T*>(arrays.result) + first_place(pair);
                    const double* sums = part_sums + first_place(pair) * parts_;
+                   bool finite = true;
                    for (std::int64_t tap = 0; tap < shape_.taps(); ++tap, sums += parts_) {
                      double sum = 0;
                      for (std::int64_t part = 0; part < parts_; ++part) sum += sums[part];
-                     result[tap] = rounded(arrays, pair, tap, sum);
+                     result[tap] = static_cast<T>(sum);
+                     finite &= std::isfinite(sum);
                    }
+                   if (finite) return;
+                   for (std::int64_t tap = 0; tap < shape_.taps(); ++tap)
+                     result[tap] = by_definition(arrays, pair, tap);
                  });
   }
 
@@ -168,6 +195,13 @@ class DepthwiseGradWeight final : public ConvAlgorithm {
   // An output channel and an input channel of its group.
   struct Pair {
     std::int64_t output, input;
+  };
+  // Those of neighbouring output and input channels of one group. `twins`: of the next group as well, which have one of
+  // each.
+  struct Pairs {
+    Pair first;
+    std::int64_t outputs, inputs;
+    bool twins;
   };
   // Of its first tap among the weights.
   std::int64_t first_place(const Pair& pair) const {
@@ -181,11 +215,42 @@ class DepthwiseGradWeight final : public ConvAlgorithm {
     int rows, columns;
   };
 
+  std::size_t part_sums_bytes() const {
+    if (parts_ == 1) return 0;
+    return round_up_to_line(static_cast<std::size_t>(shape_.weight_size() * parts_) * sizeof(double));
+  }
+  // Sums of a group of taps of the pairs of a task.
+  std::size_t thread_bytes() const {
+    constexpr std::size_t page = 4096;  // whose lines no other thread's prefetcher takes away
+    const auto sums = static_cast<std::size_t>(outputs_at_once_ * inputs_at_once_ * pair_sums_ * wide<T>);
+    return (sums * sizeof(T) + page - 1) / page * page;
+  }
+
+  // The more pairs in a task the fewer times their blocks come from L2 and beyond, as long as all threads have tasks.
+  void share_out_pairs() {
+    for (const Group& group : groups_)
+      pair_sums_ = std::max<std::int64_t>(pair_sums_, group.rows * group.columns);
+    const std::int64_t most =
+        std::max<std::int64_t>(most_sums_bytes / (pair_sums_ * wide<T> * std::int64_t{sizeof(T)}), 1);
+    const std::int64_t outputs = shape_.out_channels_per_group(), inputs = shape_.in_channels_per_group();
+    const std::int64_t others =
+        shape_.groups * parts_ * axes_[0].taps * static_cast<std::int64_t>(groups_.size());
+    inputs_at_once_ = std::clamp<std::int64_t>(inputs, 1, std::min(outputs > inputs ? most_inputs : 1, most));
+    outputs_at_once_ = std::min(outputs, most / inputs_at_once_);
+    const auto tasks = [&] {
+      return others * ceil_div(outputs, outputs_at_once_) * ceil_div(inputs, inputs_at_once_);
+    };
+    // Output channels go in twos.
+    while (tasks() < 4 * threads_ && outputs_at_once_ > 1)
+      outputs_at_once_ = outputs_at_once_ == 2 ? 1 : ceil_div(outputs_at_once_, 4) * 2;
+    if (tasks() < 4 * threads_) inputs_at_once_ = 1;
+  }
+
   std::int64_t blocks_of(std::int64_t points) const { return ceil_div(points, block_rows_) * column_blocks_; }
 
   // The most column taps, of those that are left, that the registers hold with so many row taps.
   int columns_beside(int rows, std::int64_t left) const {
-    const auto& kernels = kernels_.sums[kind_][rows - 1];
+    const auto& kernels = kernels_.sums[0][kind_][rows - 1];
     int most = depthwise_most_columns;
     while (kernels[most - 1] == nullptr) --most;
     // Even parts: a last one of a single tap would leave the multiply-adds waiting.
@@ -214,12 +279,16 @@ class DepthwiseGradWeight final : public ConvAlgorithm {
     return group;
   }
 
-  // `twin`: the next pair as well, that of the next channel of both sides.
-  void sum_group(const ConvArrays& arrays, const Pair& pair, bool twin, std::int64_t part, const Group& group,
+  void sum_group(const ConvArrays& arrays, const Pairs& pairs, std::int64_t part, const Group& group, T* sums,
                  double* part_sums) const {
-    alignas(cache_line_bytes) T sums[most_sums * wide<T>];
-    std::fill_n(sums, group.rows * group.columns * wide<T>, T{0});
-    const auto kernel = kernels_.sums[kind_][group.rows - 1][group.columns - 1];
+    const auto kernel_of = [&](std::size_t outputs) {
+      return kernels_.sums[outputs - 1][kind_][group.rows - 1][group.columns - 1];
+    };
+    const auto single = kernel_of(1), both = kernel_of(2);
+    const std::int64_t at_once = both != nullptr && pairs.outputs > 1 ? 2 : 1;
+    const auto kernels = at_once == 2 ? both : single;
+    const std::int64_t count = group.rows * group.columns;
+    std::fill_n(sums, pairs.outputs * pairs.inputs * count * wide<T>, T{0});
     const DepthwiseAxis &depth = axes_[0], &row = axes_[1];
     const std::int64_t width = shape_.input[2], source_plane = shape_.input[1] * width;
 
@@ -233,7 +302,12 @@ class DepthwiseGradWeight final : public ConvAlgorithm {
     const bool several = shape_.batch > 1;
     block.grad_image = several ? shape_.out_channels * shape_.output_plane() : 0;
     block.source_image = several ? shape_.in_channels * shape_.input_plane() : 0;
-    if (twin) block.grad_twin = shape_.output_plane(), block.source_twin = shape_.input_plane();
+    // The next channel of those here, else the next image. Two planes of so few columns are done before memory answers.
+    const std::int64_t images = twins_ ? 2 : 1;
+    block.grad_second = shape_.output_plane(), block.sums_second = pairs.inputs * count * wide<T>;
+    block.grad_ahead = pairs.outputs > 1 ? at_once * shape_.output_plane() : images * block.grad_image;
+    block.source_ahead = pairs.inputs > 1 ? shape_.input_plane() : images * block.source_image;
+    if (pairs.twins) block.grad_twin = shape_.output_plane(), block.source_twin = shape_.input_plane();
     block.sums_row = wide<T>, block.sums_column = group.rows * wide<T>;
 
     const std::int64_t first = part * blocks_ / parts_, last = (part + 1) * blocks_ / parts_;
@@ -241,65 +315,84 @@ class DepthwiseGradWeight final : public ConvAlgorithm {
     for (std::int64_t done = first; done < last; ++plane, residue = 0, left = 0)
       for (; residue < row_shift_ && done < last; ++residue) {
         const std::int64_t points = (row.points - residue - 1) / row_shift_ + 1;
-        const std::int64_t count = blocks_of(points);
-        if (left >= count) {
-          left -= count;
+        const std::int64_t blocks = blocks_of(points);
+        if (left >= blocks) {
+          left -= blocks;
           continue;
         }
         const std::int64_t image = plane / depth.points * block_images_, point = plane % depth.points;
         block.images = std::min(block_images_, shape_.batch - image);
         const std::int64_t at = depth.at(point) + group.depth * depth.tap_step;
         const bool exists = at >= 0 && at < depth.extent;
-        block.source = static_cast<const T*>(arrays.input) +
-                       (image * shape_.in_channels + pair.input) * shape_.input_plane() +
-                       (exists ? at * source_plane : 0);
+        const T* const source = static_cast<const T*>(arrays.input) +
+                                (image * shape_.in_channels + pairs.first.input) * shape_.input_plane() +
+                                (exists ? at * source_plane : 0);
         block.extent = exists ? row.extent : 0;
-        const T* const grad_output = static_cast<const T*>(arrays.grad_output) +
-                                     (image * shape_.out_channels + pair.output) * shape_.output_plane() +
-                                     point * shape_.output[1] * shape_.output[2];
-        for (; left < count && done < last; ++left, ++done) {
+        const T* const grad_output =
+            static_cast<const T*>(arrays.grad_output) +
+            (image * shape_.out_channels + pairs.first.output) * shape_.output_plane() +
+            point * shape_.output[1] * shape_.output[2];
+        for (; left < blocks && done < last; ++left, ++done) {
           const std::int64_t begin = left / column_blocks_ * block_rows_;
           const std::int64_t output_row = residue + begin * row_shift_;
           const std::int64_t column = left % column_blocks_ * block_columns_;
           block.rows = std::min(block_rows_, points - begin);
           block.row = row.at(output_row) + group.row * row.tap_step;
-          block.grad_output = grad_output + output_row * shape_.output[2];
           block.columns = std::min(column + block_columns_, shape_.output[2]);
-          for (std::int64_t lane = 0; lane < wide<T>; lane += kernels_.lanes) {
-            block.first_column = column + lane;
-            block.sums = sums + lane;
-            kernel(block);
+          for (std::int64_t i = 0; i < pairs.inputs; ++i) {
+            block.source = source + i * shape_.input_plane();
+            for (std::int64_t o = 0; o < pairs.outputs; o += at_once) {
+              const auto kernel = o + at_once <= pairs.outputs ? kernels : single;
+              block.grad_output = grad_output + o * shape_.output_plane() + output_row * shape_.output[2];
+              for (std::int64_t lane = 0; lane < wide<T>; lane += kernels_.lanes) {
+                block.first_column = column + lane;
+                block.sums = sums + (o * pairs.inputs + i) * count * wide<T> + lane;
+                kernel(block);
+              }
+            }
           }
         }
         left = 0;
       }
 
-    std::array<double, 2 * most_sums> totals;
-    const std::int64_t count = group.rows * group.columns;
-    (twin ? kernels_.add_twin_lanes : kernels_.add_lanes)(sums, count, totals.data());
-    for (std::int64_t other = 0; other <= (twin ? 1 : 0); ++other) {
-      const Pair of{pair.output + other, pair.input + other};
-      const std::int64_t place = first_place(of);
-      T* const result = static_cast<T*>(arrays.result) + place;
-      const double* sum = totals.data() + other * count;
-      const std::int64_t first_tap = (group.depth * row.taps + group.row) * axes_[2].taps + group.column;
-      const std::int64_t row_step = classes_ * axes_[2].taps;
-      for (int s = 0; s < group.columns; ++s)
-        for (int r = 0; r < group.rows; ++r, ++sum) {
-          const std::int64_t tap = first_tap + r * row_step + s;
-          if (parts_ == 1)
-            result[tap] = rounded(arrays, of, tap, *sum);
-          else
-            part_sums[(place + tap) * parts_ + part] = *sum;
-        }
+    for (std::int64_t o = 0; o < pairs.outputs; ++o)
+      for (std::int64_t i = 0; i < pairs.inputs; ++i, sums += count * wide<T>) {
+        std::array<double, 2 * most_sums> totals;
+        (pairs.twins ? kernels_.add_twin_lanes : kernels_.add_lanes)(sums, count, totals.data());
+        const Pair pair{pairs.first.output + o, pairs.first.input + i};
+        keep(arrays, pair, part, group, totals.data(), part_sums);
+        if (pairs.twins)
+          keep(arrays, {pair.output + 1, pair.input + 1}, part, group, totals.data() + count, part_sums);
+      }
+  }
+
+  // A pair's sums of a group of taps in a part.
+  void keep(const ConvArrays& arrays, const Pair& pair, std::int64_t part, const Group& group,
+            const double* sums, double* part_sums) const {
+    const std::int64_t first_tap = (group.depth * axes_[1].taps + group.row) * axes_[2].taps + group.column;
+    const std::int64_t first = first_place(pair) + first_tap, row_step = classes_ * axes_[2].taps;
+    const std::int64_t rows = group.rows, columns = group.columns, parts = parts_;
+    const auto for_each = [&](const auto& body) __attribute__((always_inline)) {
+      for (std::int64_t s = 0; s < columns; ++s)
+        for (std::int64_t r = 0; r < rows; ++r) body(r * row_step + s, sums[s * rows + r]);
+    };
+    if (parts > 1) {
+      double* const to = part_sums + first * parts + part;
+      for_each([&](std::int64_t tap, double sum) { to[tap * parts] = sum; });
+      return;
     }
+    T* const to = static_cast<T*>(arrays.result) + first;
+    bool finite = true;
+    for_each([&](std::int64_t tap, double sum) {
+      to[tap] = static_cast<T>(sum);
+      finite &= std::isfinite(sum);
+    });
+    if (finite) return;
+    for_each([&](std::int64_t tap, double) { to[tap] = by_definition(arrays, pair, first_tap + tap); });
   }
 
-  T rounded(const ConvArrays& arrays, const Pair& pair, std::int64_t tap, double sum) const {
-    return static_cast<T>(std::isfinite(sum) ? sum : by_definition(arrays, pair, tap));
-  }
-
-  double by_definition(const ConvArrays& arrays, const Pair& pair, std::int64_t tap) const {
+  // Not inlined: it is hardly ever wanted.
+  [[gnu::noinline]] T by_definition(const ConvArrays& arrays, const Pair& pair, std::int64_t tap) const {
     const std::array<std::int64_t, max_axes> taps{tap / axes_[2].taps / axes_[1].taps,
                                                   tap / axes_[2].taps % axes_[1].taps, tap % axes_[2].taps};
     const auto at = [&](std::size_t axis, std::int64_t point) {
@@ -321,7 +414,7 @@ class DepthwiseGradWeight final : public ConvAlgorithm {
             sum += static_cast<double>(*grad) * static_cast<double>(x);
           }
     }
-    return sum;
+    return static_cast<T>(sum);
   }
 
   static constexpr std::int64_t most_sums = 24;  // of any kernel
@@ -336,7 +429,9 @@ class DepthwiseGradWeight final : public ConvAlgorithm {
   std::int64_t block_images_ = 1;
   std::int64_t blocks_, parts_;
   std::vector<Group> groups_;
-  bool twins_;  // two channels at a time
+  bool twins_;                  // two channels at a time
+  std::int64_t pair_sums_ = 1;  // the most of a group of taps
+  std::int64_t outputs_at_once_, inputs_at_once_;
 };
 
 // Cycles of one core with AVX-512, roughly, on any level, as those of the other algorithms.
@@ -347,11 +442,13 @@ double cycles_of(const ConvShape& s) {
   const std::int64_t slices = s.batch * s.output[0], vectors = s.output[1] * ceil_div(s.output[2], wide<T>);
   const auto blocks = static_cast<double>(ceil_div(slices * vectors, block_vectors));
   const bool paired = s.stride[2] == 2 && s.dilation[2] == 1;
-  // Rows of taps share what they load.
+  // Rows of taps share what they load, as do two output channels.
+  const bool shares = s.out_channels_per_group() > 1 && s.kernel[1] > 1 && s.kernel[2] > 1 &&
+                      s.kernel[1] <= 3 && s.kernel[2] <= 3;
   const double per_tap = s.kernel[1] > 1 ? 0.6 : 2.1;
-  const double step = s.stride[2] == 1 ? 4.5 * depth_taps + per_tap * taps
-                      : paired         ? 12 * depth_taps + 1.4 * taps
-                                       : 32 * depth_taps + 7 * taps;
+  const double step = (shares ? 0.7 : 1) * (s.stride[2] == 1 ? 4.5 * depth_taps + per_tap * taps
+                                            : paired         ? 12 * depth_taps + 1.4 * taps
+                                                             : 32 * depth_taps + 7 * taps);
   return pairs * (80 + 22 * taps + blocks * (40 + 2.4 * taps) + static_cast<double>(slices * vectors) * step);
 }
 

@@ -665,17 +665,15 @@ void interleave_columns(const T* even, const T* odd, std::int64_t columns, T* re
 }
 
 // One vector of columns of a block, downwards: row i of the source meets rows i, i - 1, ... of grad_output,
-// which move through the registers. The next images' rows lie far from this one's, where no hardware looks for them.
+// which move through the registers. No hardware looks for a column's next lines.
 enum class Planes { one, one_full, twins };
 
-template <class T, int Step, Planes Of, int Rows, int Taps>
-CONVNATIVE_INLINE void walk_down(typename Vec<T>::Reg (&sums)[Taps][Rows], const DepthwiseSums<T>& a,
+template <class T, int Step, Planes Of, int Outputs, int Rows, int Taps>
+CONVNATIVE_INLINE void walk_down(typename Vec<T>::Reg (&sums)[Outputs][Taps][Rows], const DepthwiseSums<T>& a,
                                  std::int64_t column) {
   using V = Vec<T>;
   using Reg = typename V::Reg;
   constexpr bool full = Of == Planes::one_full;
-  // Two planes of so few columns are done before memory answers.
-  constexpr std::int64_t ahead = Of == Planes::twins ? 2 : 1;
   const std::int64_t count = a.columns - column < V::lanes ? a.columns - column : V::lanes;
   const auto columns = [&] {
     const std::int64_t at = a.column->at(column) + a.column_tap * a.column->tap_step;
@@ -686,32 +684,60 @@ CONVNATIVE_INLINE void walk_down(typename Vec<T>::Reg (&sums)[Taps][Rows], const
   }();
   const typename V::Mask grad_mask = V::mask(first_lanes(count));
   const typename V::Mask twin_mask = lane_mask<T>(V::lanes / 2, V::lanes / 2 + count);
-  // Steps [before, last) have a row of the source, the first a.rows one of grad_output.
-  const std::int64_t before = a.row < 0 ? (-a.row - 1) / a.chain_step + 1 : 0;
+  const auto load_grad = [&](const T* from) __attribute__((always_inline)) {
+    if constexpr (Of == Planes::twins)
+      return NarrowColumns<T, Step, Taps, 2>::load_halves(from, from + a.grad_twin, grad_mask, twin_mask);
+    else
+      return full ? V::load(from) : V::load(grad_mask, from);
+  };
+  // Steps [before, last) have a row of the source, the first a.rows one of grad_output. The source's other rows are
+  // zeros and are left out, though they would make NaN of infinities: those show in the sums of other taps, or else,
+  // where a row of grad_output meets no row of the source, they are added to a sum as products with zero.
+  const auto steps_to = [&](std::int64_t rows) __attribute__((always_inline)) {
+    return a.chain_step == 1 ? rows : (rows - 1) / a.chain_step + 1;
+  };
   const std::int64_t extent = columns.any() ? a.extent : 0;
-  const std::int64_t inside = a.row < extent ? (extent - 1 - a.row) / a.chain_step + 1 : 0;
-  const std::int64_t last = std::min(a.rows + Rows - 1, inside);
-  if (before >= last) return;
-  const std::ptrdiff_t source_step = a.chain_step * a.pitch, source_ahead = ahead * a.source_image;
-  const std::ptrdiff_t grad_step = a.grad_pitch, grad_ahead = ahead * a.grad_image;
+  const std::int64_t outside = a.row < 0 ? steps_to(-a.row) : 0;
+  const std::int64_t inside = a.row < extent ? std::min(a.rows + Rows - 1, steps_to(extent - a.row)) : 0;
+  const std::int64_t before = outside < inside ? outside : 0, last = outside < inside ? inside : 0;
+  if (before >= Rows || last < a.rows) [[unlikely]] {
+    for (std::int64_t image = 0; image < a.images; ++image)
+      for (std::int64_t row = 0; row < a.rows; ++row)
+        for (int o = 0; o < Outputs && (row <= before - Rows || row >= last); ++o) {
+          const T* const grad =
+              a.grad_output + o * a.grad_second + image * a.grad_image + row * a.grad_pitch + column;
+          T* const target = a.sums + o * a.sums_second;
+          V::store(target, V::fma(load_grad(grad), V::zero(), V::load(target)));
+        }
+    if (last == 0) return;
+  }
+  const std::ptrdiff_t first_place = (a.row + before * a.chain_step) * a.pitch;
+  const std::ptrdiff_t source_step = a.chain_step * a.pitch, source_ahead = a.source_ahead;
+  const std::ptrdiff_t grad_step = a.grad_pitch, grad_ahead = a.grad_ahead;
   for (std::int64_t image = 0; image < a.images; ++image) {
-    const T* source = a.source + image * a.source_image + (a.row + before * a.chain_step) * a.pitch;
+    const T* source = a.source + image * a.source_image + first_place;
     const T* grad = a.grad_output + image * a.grad_image + column;
-    Reg g[Rows];
+    Reg g[Outputs][Rows];
+#pragma GCC unroll 2
+    for (int o = 0; o < Outputs; ++o)
 #pragma GCC unroll 7
-    for (int r = 0; r < Rows; ++r) g[r] = V::zero();
+      for (int r = 0; r < Rows; ++r) g[o][r] = V::zero();
     const auto shift = [&]() __attribute__((always_inline)) {
+#pragma GCC unroll 2
+      for (int o = 0; o < Outputs; ++o) {
 #pragma GCC unroll 7
-      for (int r = Rows - 1; r > 0; --r) g[r] = g[r - 1];
-      g[0] = V::zero();
+        for (int r = Rows - 1; r > 0; --r) g[o][r] = g[o][r - 1];
+        g[o][0] = V::zero();
+      }
     };
     const auto next_grad = [&]() __attribute__((always_inline)) {
       shift();
-      if constexpr (Of == Planes::twins)
-        g[0] = NarrowColumns<T, Step, Taps, 2>::load_halves(grad, grad + a.grad_twin, grad_mask, twin_mask);
-      else
-        g[0] = full ? V::load(grad) : V::load(grad_mask, grad);
-      __builtin_prefetch(grad + grad_ahead);
+#pragma GCC unroll 2
+      for (int o = 0; o < Outputs; ++o) {
+        const T* const from = o == 0 ? grad : grad + a.grad_second;
+        g[o][0] = load_grad(from);
+        __builtin_prefetch(from + grad_ahead);
+      }
       if constexpr (Of == Planes::twins) __builtin_prefetch(grad + grad_ahead + a.grad_twin);
       grad += grad_step;
     };
@@ -723,8 +749,10 @@ CONVNATIVE_INLINE void walk_down(typename Vec<T>::Reg (&sums)[Taps][Rows], const
       source += source_step;
 #pragma GCC unroll 8
       for (int s = 0; s < Taps; ++s)
+#pragma GCC unroll 2
+        for (int o = 0; o < Outputs; ++o)
 #pragma GCC unroll 7
-        for (int r = 0; r < Rows; ++r) sums[s][r] = V::fma(g[r], x[s], sums[s][r]);
+          for (int r = 0; r < Rows; ++r) sums[o][s][r] = V::fma(g[o][r], x[s], sums[o][s][r]);
     };
     std::int64_t i = 0;
     for (; i < before && i < a.rows; ++i) next_grad();
@@ -734,16 +762,18 @@ CONVNATIVE_INLINE void walk_down(typename Vec<T>::Reg (&sums)[Taps][Rows], const
   }
 }
 
-template <class T, int Step, int Rows, int Taps>
+template <class T, int Step, int Outputs, int Rows, int Taps>
 void sum_products(const DepthwiseSums<T>& block) {
   const DepthwiseSums<T> a = block;
   using V = Vec<T>;
   constexpr std::int64_t lanes = V::lanes;
-  typename V::Reg sums[Taps][Rows];
+  typename V::Reg sums[Outputs][Taps][Rows];
+#pragma GCC unroll 2
+  for (int o = 0; o < Outputs; ++o)
 #pragma GCC unroll 8
-  for (int s = 0; s < Taps; ++s)
+    for (int s = 0; s < Taps; ++s)
 #pragma GCC unroll 7
-    for (int r = 0; r < Rows; ++r) sums[s][r] = V::zero();
+      for (int r = 0; r < Rows; ++r) sums[o][s][r] = V::zero();
 
   for (std::int64_t column = a.first_column; column < a.columns; column += a.column_step) {
     bool full = false;
@@ -754,25 +784,27 @@ void sum_products(const DepthwiseSums<T>& block) {
       const std::int64_t last = first + behind + (Step == 2 ? 0 : (Taps - 1) * a.column->tap_step);
       full = a.columns - column >= lanes && first >= 0 && last < a.column->extent;
     }
-    if constexpr (twins<T> && Step != 0) {
+    if constexpr (twins<T> && Step != 0 && Outputs == 1) {
       if (a.source_twin != 0) {
-        walk_down<T, Step, Planes::twins, Rows, Taps>(sums, a, column);
+        walk_down<T, Step, Planes::twins>(sums, a, column);
         continue;
       }
     }
     if (full)
-      walk_down<T, Step, Step != 0 ? Planes::one_full : Planes::one, Rows, Taps>(sums, a, column);
+      walk_down<T, Step, Step != 0 ? Planes::one_full : Planes::one>(sums, a, column);
     else
-      walk_down<T, Step, Planes::one, Rows, Taps>(sums, a, column);
+      walk_down<T, Step, Planes::one>(sums, a, column);
   }
 
+#pragma GCC unroll 2
+  for (int o = 0; o < Outputs; ++o)
 #pragma GCC unroll 8
-  for (int s = 0; s < Taps; ++s)
+    for (int s = 0; s < Taps; ++s)
 #pragma GCC unroll 7
-    for (int r = 0; r < Rows; ++r) {
-      T* const target = a.sums + s * a.sums_column + r * a.sums_row;
-      V::store(target, V::load(target) + sums[s][r]);
-    }
+      for (int r = 0; r < Rows; ++r) {
+        T* const target = a.sums + o * a.sums_second + s * a.sums_column + r * a.sums_row;
+        V::store(target, V::load(target) + sums[o][s][r]);
+      }
 }
 
 // Halves are added until one lane is left, in float64.
@@ -811,7 +843,8 @@ void add_twin_lanes(const T* sums, std::int64_t count, double* result) {
       result[twin * count + i] = sum_of_lanes<T, half>(sums + i * depthwise_wide<T> + twin * half) + 0.0;
 }
 
-// What fits the registers beside Rows of grad_output and one of the source.
+// What fits the registers beside Rows of grad_output, of each output channel, and one of the source.
+constexpr int most_paired_sums = CONVNATIVE_ISA_LEVEL == CONVNATIVE_ISA_avx512 ? 9 : 0;
 constexpr int most_sums = CONVNATIVE_ISA_LEVEL == CONVNATIVE_ISA_avx512 ? 21 : 10;
 // Without shuffles of its own the baseline gathers.
 constexpr int paired_step = CONVNATIVE_ISA_LEVEL == CONVNATIVE_ISA_baseline ? 0 : 2;
@@ -825,10 +858,13 @@ constexpr int most_taps(int step, int rows) {
   return step == 0 ? 1 : rows > 1 ? 3 : step == 1 ? depthwise_most_columns : 4;
 }
 
-template <class T, int Step, int Rows, int Taps>
+template <class T, int Step, int Outputs, int Rows, int Taps>
 constexpr typename DepthwiseKernels<T>::Sums sums_kernel() {
-  if constexpr (is_piece(Step, Rows) && Rows * Taps <= most_sums && Taps <= most_taps(Step, Rows))
-    return sum_products<T, Step, Rows, Taps>;
+  // One row or column of taps has little of the source to share.
+  constexpr bool fits = Outputs == 1 ? Rows * Taps <= most_sums
+                                     : Step != 0 && Rows > 1 && Taps > 1 && Rows * Taps <= most_paired_sums;
+  if constexpr (is_piece(Step, Rows) && fits && Taps <= most_taps(Step, Rows))
+    return sum_products<T, Step, Outputs, Rows, Taps>;
   else
     return nullptr;
 }
@@ -841,15 +877,20 @@ constexpr auto piece_kernel() -> void (*)(const DepthwisePiece<T>&) {
     return nullptr;
 }
 
-#define CONVNATIVE_SUMS_ROW(T, step, rows)                                                            \
-  {sums_kernel<T, step, rows, 1>(), sums_kernel<T, step, rows, 2>(), sums_kernel<T, step, rows, 3>(), \
-   sums_kernel<T, step, rows, 4>(), sums_kernel<T, step, rows, 5>(), sums_kernel<T, step, rows, 6>(), \
-   sums_kernel<T, step, rows, 7>(), sums_kernel<T, step, rows, 8>()}
+#define CONVNATIVE_SUMS_ROW(T, step, outputs, rows)                                    \
+  {sums_kernel<T, step, outputs, rows, 1>(), sums_kernel<T, step, outputs, rows, 2>(), \
+   sums_kernel<T, step, outputs, rows, 3>(), sums_kernel<T, step, outputs, rows, 4>(), \
+   sums_kernel<T, step, outputs, rows, 5>(), sums_kernel<T, step, outputs, rows, 6>(), \
+   sums_kernel<T, step, outputs, rows, 7>(), sums_kernel<T, step, outputs, rows, 8>()}
 
-#define CONVNATIVE_SUMS(T, step)                                                                      \
-  {CONVNATIVE_SUMS_ROW(T, step, 1), CONVNATIVE_SUMS_ROW(T, step, 2), CONVNATIVE_SUMS_ROW(T, step, 3), \
-   CONVNATIVE_SUMS_ROW(T, step, 4), CONVNATIVE_SUMS_ROW(T, step, 5), CONVNATIVE_SUMS_ROW(T, step, 6), \
-   CONVNATIVE_SUMS_ROW(T, step, 7)}
+#define CONVNATIVE_SUMS(T, step, outputs)                                              \
+  {CONVNATIVE_SUMS_ROW(T, step, outputs, 1), CONVNATIVE_SUMS_ROW(T, step, outputs, 2), \
+   CONVNATIVE_SUMS_ROW(T, step, outputs, 3), CONVNATIVE_SUMS_ROW(T, step, outputs, 4), \
+   CONVNATIVE_SUMS_ROW(T, step, outputs, 5), CONVNATIVE_SUMS_ROW(T, step, outputs, 6), \
+   CONVNATIVE_SUMS_ROW(T, step, outputs, 7)}
+
+#define CONVNATIVE_SUMS_OF(T, outputs) \
+  {CONVNATIVE_SUMS(T, 1, outputs), CONVNATIVE_SUMS(T, paired_step, outputs), CONVNATIVE_SUMS(T, 0, outputs)}
 
 #define CONVNATIVE_PIECES(T, step, height)                                    \
   {                                                                           \
@@ -876,7 +917,7 @@ constexpr auto piece_kernel() -> void (*)(const DepthwisePiece<T>&) {
    {CONVNATIVE_WALKS(T, 1, 1), CONVNATIVE_WALKS(T, paired_step, 2)},                                     \
    {{walk_pairs<T, 1, 2, 1>, walk_pairs<T, 1, 1, 2>}, {walk_pairs<T, 2, 2, 1>, walk_pairs<T, 2, 1, 2>}}, \
    interleave_columns<T>,                                                                                \
-   {CONVNATIVE_SUMS(T, 1), CONVNATIVE_SUMS(T, paired_step), CONVNATIVE_SUMS(T, 0)},                      \
+   {CONVNATIVE_SUMS_OF(T, 1), CONVNATIVE_SUMS_OF(T, 2)},                                                 \
    {type "_depthwise_sums_stride1_" CONVNATIVE_ISA_NAME,                                                 \
     type "_depthwise_sums_stride2_" CONVNATIVE_ISA_NAME,                                                 \
     type "_depthwise_sums_strided_" CONVNATIVE_ISA_NAME},                                                \

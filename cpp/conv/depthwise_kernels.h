@@ -134,7 +134,11 @@ struct DepthwiseSums {
   std::int64_t first_column, column_step;  // of the vectors
   const T* source;                         // the plane at the tap's depth; `extent` 0 where that lies outside
   std::int64_t images;
-  std::ptrdiff_t grad_image, source_image;  // from image to image; the next ones are brought near
+  std::ptrdiff_t grad_image, source_image;  // from image to image
+  // From what is read to what is brought near meanwhile.
+  std::ptrdiff_t grad_ahead, source_ahead;
+  // Two output channels that share what is read of the source: from plane to plane and from sums to sums.
+  std::ptrdiff_t grad_second = 0, sums_second = 0;
   // From a plane to the one that takes the other half of the lanes, or 0; where the table has `twins`.
   std::ptrdiff_t grad_twin = 0, source_twin = 0;
   const DepthwiseAxis* column;
@@ -165,9 +169,9 @@ struct DepthwiseKernels {
   DepthwiseWalk<T> pair_walks[depthwise_pair_rows][2];
   // low[2i] = even[i], low[2i + 1] = odd[i] for `columns` results.
   void (*interleave)(const T* even, const T* odd, std::int64_t columns, T* result);
-  // [row taps - 1][column taps - 1], null where the registers do not suffice.
+  // [output channels - 1][columns][row taps - 1][column taps - 1], null where the registers do not suffice.
   using Sums = void (*)(const DepthwiseSums<T>&);
-  Sums sums[depthwise_columns_kinds][depthwise_longest_piece][depthwise_most_columns];
+  Sums sums[2][depthwise_columns_kinds][depthwise_longest_piece][depthwise_most_columns];
   const char* sums_names[depthwise_columns_kinds];
   // Whether `sums` take two planes at a time, one in each half of the lanes, for dense and paired columns: where
   // grad_output's fit it and a row of the source fits a vector.
