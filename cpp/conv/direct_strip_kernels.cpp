@@ -27,7 +27,8 @@ constexpr int max_vectors(int rows) {
 constexpr int tall_rows = level == Isa::avx512 ? 8 : 4;
 
 template <class T, int Rows, int Vectors>
-void strip_tile(const StripTile<T>& tile) {
+void strip_tile(const StripTile<T>& given) {
+  const StripTile<T> tile = given;  // which no store can change
   using V = Vec<T>;
   using Reg = typename V::Reg;
   constexpr std::uint32_t all = static_cast<std::uint32_t>((std::uint64_t{1} << V::lanes) - 1);
