@@ -318,6 +318,7 @@ MODULES = {
     "convnative-prepacked": "convnative",
     "convnative-out": "convnative",
     "convnative-strict": "convnative",
+    "convnative-strict-prepacked": "convnative",
     "torch": "torch",
     "torch-channels-last": "torch",
     "torch-prepacked": "torch",
