@@ -19,7 +19,8 @@ struct Vec {
   static constexpr int lanes = 16 / static_cast<int>(sizeof(T));
 
   static CONVNATIVE_INLINE Reg zero() { return Reg{}; }
-  static CONVNATIVE_INLINE Reg broadcast(T x) { return Reg{} + x; }
+  // Unlike a sum with zeros, this keeps the sign of -0.
+  static CONVNATIVE_INLINE Reg broadcast(T x) { return x - Reg{}; }
   static CONVNATIVE_INLINE Reg load(const T* p) { return *reinterpret_cast<const Unaligned*>(p); }
   static CONVNATIVE_INLINE void store(T* p, Reg r) { *reinterpret_cast<Unaligned*>(p) = r; }
   static CONVNATIVE_INLINE Mask mask(std::uint32_t bits) { return bits; }
