@@ -51,6 +51,8 @@ constexpr std::int64_t fewest_points = 64;
 // Tall tiles of one output channel need the strip at L1's speed, and rows so long that fetching them pays.
 constexpr std::int64_t tall_strip_bytes = 28 << 10;
 constexpr std::int64_t fewest_tall_columns = 256;
+// As measured, results of so many bytes are worth asking for: no stores wait for smaller ones.
+constexpr std::int64_t far_result_bytes = 16 << 20;
 
 // Of the weights that a block meets and of the input that all blocks share, per input channel.
 bool weights_outweigh_input(const ConvShape& s) {
@@ -153,6 +155,7 @@ class DirectStrip final : public ConvAlgorithm {
         epilogue_(problem),
         threads_(problem.threads),
         far_((s_.input_size() + s_.output_size()) * std::int64_t{sizeof(T)} > far_bytes),
+        far_result_(s_.output_size() * std::int64_t{sizeof(T)} > far_result_bytes && !interleaves_),
         tall_(tall_tiles(problem, kernels_)),
         waiting_channels_(waiting_channels(problem)),
         layout_(s_, sizeof(T), kernels_.lanes, threads_by_blocks(), tall_ == nullptr ? 1 : kernels_.tall_rows,
@@ -408,7 +411,7 @@ class DirectStrip final : public ConvAlgorithm {
         if (requests != nullptr) requests->request();
         tiles.run[point_tiles.end(j) - v - 1](
             {block.strip + y * layout_.pitch + v * kernels_.lanes, offsets_.data(), depth(), weight, depth(),
-             start, output, output_row, block.runs, block.first_run + y * block.vectors + v});
+             start, output, output_row, block.runs, block.first_run + y * block.vectors + v, far_result_});
       }
   }
 
@@ -469,6 +472,7 @@ class DirectStrip final : public ConvAlgorithm {
   Epilogue<T> epilogue_;
   int threads_;
   bool far_;                     // the arrays come from L3 or memory
+  bool far_result_;              // so does the result, in which tiles store
   const StripTallRow<T>* tall_;  // null: tiles of neighbouring points
   std::int64_t waiting_channels_;
   StripLayout layout_;

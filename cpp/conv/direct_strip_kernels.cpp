@@ -33,12 +33,15 @@ void strip_tile(const StripTile<T>& given) {
   using Reg = typename V::Reg;
   constexpr std::uint32_t all = static_cast<std::uint32_t>((std::uint64_t{1} << V::lanes) - 1);
 
-  // The outputs are wanted at the end; by then their lines have arrived.
-  T* const first = tile.output + tile.runs[tile.first_run[0]].place;
+  // The outputs are wanted at the end; by then their lines have arrived. Near ones come as soon as they are stored to,
+  // so that asking costs no less than it saves.
+  if (tile.far) {
+    T* const first = tile.output + tile.runs[tile.first_run[0]].place;
 #pragma GCC unroll 8
-  for (int i = 0; i < Rows; ++i)
+    for (int i = 0; i < Rows; ++i)
 #pragma GCC unroll 8
-    for (int v = 0; v < Vectors; ++v) __builtin_prefetch(first + i * tile.output_row + v * V::lanes, 1);
+      for (int v = 0; v < Vectors; ++v) __builtin_prefetch(first + i * tile.output_row + v * V::lanes, 1);
+  }
 
   Reg acc[Rows][Vectors];
 #pragma GCC unroll 8

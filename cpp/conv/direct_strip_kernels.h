@@ -44,6 +44,7 @@ struct StripTile {
   std::ptrdiff_t output_row;      // elements from output channel to output channel
   const StripRun* runs;           // of all vectors of the strip
   const std::int32_t* first_run;  // the tile's vector v has runs [first_run[v], first_run[v + 1])
+  bool far;                       // the outputs' lines are asked for while the sums are made
 };
 
 // A tile of one output channel: `rows` rows of `columns` outputs below one another, for kernels whose rows are
