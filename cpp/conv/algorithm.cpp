@@ -8,6 +8,8 @@ const char* never(const ConvProblem&) {
   return nullptr;
 }
 
+constexpr const char* inner_product_reason =
+    "the kernel covers the input: one dense product over the images, matrices read where they lie";
 constexpr const char* winograd_4_reason =
     "Winograd in tiles of 4 x 4: 36 multiplications of 144 with 3 x 3 taps, 64 of 400 with 5 x 5, 25 of 64 "
     "with 2 x 2, 81 of 144 with 3 x 3 and stride 2; 1 x 4: 6 of 12, 8 of 20, 5 of 8";
@@ -33,6 +35,7 @@ constexpr const char* reference_reason = "the definition, summed in float64: the
 
 using enum ConvOperation;
 constexpr ConvAlgorithmEntry entries[] = {
+    {"inner_product", forward, inner_product_reason, true, inner_product_why_not, never, make_inner_product},
     {"depthwise", forward, depthwise_reason, true, depthwise_why_not, depthwise_why_slower, make_depthwise},
     {"winograd_4", forward, winograd_4_reason, false, winograd_why_not<4>, winograd_why_slower<4>,
      make_winograd<4>},
@@ -47,6 +50,8 @@ constexpr ConvAlgorithmEntry entries[] = {
     {"im2col_gemm", forward, im2col_reason, true, never, never, make_im2col_gemm_forward},
     {"reference", forward, reference_reason, true, never, never, make_reference},
 
+    {"inner_product", grad_input, inner_product_reason, true, inner_product_why_not, never,
+     make_inner_product},
     {"depthwise", grad_input, depthwise_reason, true, depthwise_why_not, depthwise_why_slower,
      make_depthwise},
     {"winograd_4", grad_input, winograd_4_reason, false, winograd_why_not<4>, winograd_why_slower<4>,
@@ -62,6 +67,8 @@ constexpr ConvAlgorithmEntry entries[] = {
     {"im2col_gemm", grad_input, im2col_reason, true, never, never, make_im2col_gemm_grad_input},
     {"reference", grad_input, reference_reason, true, never, never, make_reference},
 
+    {"inner_product", grad_weight, inner_product_reason, true, inner_product_why_not, never,
+     make_inner_product},
     {"depthwise", grad_weight, depthwise_sums_reason, true, depthwise_grad_weight_why_not,
      depthwise_grad_weight_why_slower, make_depthwise_grad_weight},
     {"winograd_4", grad_weight, winograd_4_reason, false, winograd_why_not<4>,

@@ -56,6 +56,8 @@ std::shared_ptr<const ConvAlgorithm> make_im2col_gemm_grad_input(const ConvProbl
 std::shared_ptr<const ConvAlgorithm> make_im2col_gemm_grad_weight(const ConvProblem&);
 std::shared_ptr<const ConvAlgorithm> make_reference(const ConvProblem&);
 
+const char* inner_product_why_not(const ConvProblem&);
+std::shared_ptr<const ConvAlgorithm> make_inner_product(const ConvProblem&);
 const char* direct_strip_why_not(const ConvProblem&);
 const char* direct_strip_why_slower(const ConvProblem&);
 // Of one core, roughly; for problems to which it applies.

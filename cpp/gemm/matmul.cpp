@@ -1,94 +1,270 @@
-// The loops around the micro-kernel for a plain matrix product.
-//
-//   tasks: blocks of MC rows x NC columns of C, in parallel        A block: MC x KC, L2
-//     for each KC of k                                             A is read where it lies
-//       for each panel of NR columns: pack B (KC x NR)             panel: read MC / MR times from L2
-//         for each MR rows: micro-kernel
-#include "convnative/gemm.h"
+#include "gemm/matmul.h"
 
 #include <algorithm>
+#include <array>
 #include <type_traits>
 
 #include "base/aligned_buffer.h"
 #include "base/checked.h"
 #include "base/parallel.h"
-#include "gemm/blocking.h"
-#include "gemm/kernels.h"
 
 namespace convnative {
 namespace {
 
+// Sums in the workspace, MC x NC of them, together with panels within 2 MiB.
+constexpr std::int64_t most_transposed_panels = 4;
+
+// Rows of B that are read in place are asked for this many steps ahead.
+constexpr std::int64_t rows_ahead = 16;
+
+// One operand as the loops see it: element i of its outer axis at step p of k.
+template <class T>
+struct Operand {
+  const T* data;
+  std::ptrdiff_t outer, inner;
+  const T* at(std::int64_t i, std::int64_t p) const { return data + i * outer + p * inner; }
+};
+
 template <class T>
 void start_from_bias(const Matmul<T>& p, std::int64_t row_begin, std::int64_t row_end, std::int64_t begin,
                      std::int64_t end) {
-  for (std::int64_t i = row_begin; i < row_end; ++i)
-    std::copy(p.bias + begin, p.bias + end, p.c + i * p.c_row + begin);
+  for (std::int64_t i = row_begin; i < row_end; ++i) {
+    T* const c = p.c + i * p.c_row;
+    if (p.bias_run == 1)
+      std::copy(p.bias + begin, p.bias + end, c + begin);
+    else
+      for (std::int64_t j = begin; j < end;) {
+        const std::int64_t run = j / p.bias_run, stop = std::min((run + 1) * p.bias_run, end);
+        std::fill(c + j, c + stop, p.bias[run]);
+        j = stop;
+      }
+  }
+}
+
+// Brings a tile's rows near while the tile before is at work: pieces of KC of rows are too short for the hardware to
+// notice in time.
+template <class T>
+void prefetch_rows(const T* first, std::int64_t rows, std::ptrdiff_t row_stride, std::int64_t depth) {
+  constexpr auto line = static_cast<std::int64_t>(cache_line_bytes / sizeof(T));
+  for (std::int64_t i = 0; i < rows; ++i)
+    for (std::int64_t p = 0; p < depth; p += line) __builtin_prefetch(first + i * row_stride + p);
 }
 
 }  // namespace
 
+// Blocks of the operand in rows and of panels; its thread's workspace.
 template <class T>
-void matmul(const Matmul<T>& p, Isa isa) {
-  if (p.m == 0 || p.n == 0) return;
-  const GemmKernels<T>& kernels = gemm_kernels<T>(isa);
-  const GemmBlocking blocking = gemm_blocking<T>();
-  const double macs = static_cast<double>(p.m) * static_cast<double>(p.n) * static_cast<double>(p.k);
-  const int threads = threads_for(macs, macs_per_thread);
+struct MatmulPlan<T>::Task {
+  std::int64_t row_begin, row_end;
+  std::int64_t first_panel, last_panel;
+  T* panel;
+  T* sums;  // of transposed products: (row_end - row_begin) x sums_row
+  std::ptrdiff_t sums_row;
+};
 
+template <class T>
+MatmulPlan<T>::MatmulPlan(const Matmul<T>& product, Isa isa, int threads, bool prepacked)
+    : kernels_(gemm_kernels<T>(isa)),
+      threads_(threads),
+      prepacked_(prepacked),
+      k_(product.k),
+      b_row_(product.b_row),
+      b_column_(product.b_column),
+      operands_(cheapest(product)),
+      row_blocks_(0, 1),
+      panels_(ceil_div(transposes() ? product.m : product.n, kernels_.lanes), kernels_.max_vectors),
+      depth_blocks_(std::max<std::int64_t>(k_, 1), gemm_blocking<T>().kc),
+      columns_(transposes() ? product.m : product.n) {
+  const std::int64_t rows = transposes() ? product.n : product.m;
+  if (rows == 0 || columns_ == 0) return;
   // Two blocks per thread even out their ends; columns are cut first, because each row block packs B again.
-  const EvenSplit panels(ceil_div(p.n, kernels.lanes), kernels.max_vectors);
-  const std::int64_t columns = kernels.max_vectors * kernels.lanes;
-  const std::int64_t row_macs = std::max<std::int64_t>(p.k, 1) * columns;
-  const std::int64_t most_macs = most_macs_per_lane * kernels.lanes;
-  const std::int64_t most_rows =
-      std::clamp<std::int64_t>(most_macs / row_macs, kernels.max_rows, blocking.mc);
-  const std::int64_t most_panels =
-      std::clamp<std::int64_t>(most_macs / (std::min(p.m, most_rows) * row_macs), 1, blocking.nc / columns);
-  const std::int64_t panels_per_block =
-      std::clamp<std::int64_t>(ceil_div(panels.parts, 2 * threads), 1, most_panels);
-  const std::int64_t column_blocks = ceil_div(panels.parts, panels_per_block);
-  const std::int64_t wanted_row_blocks = ceil_div(2 * threads, column_blocks);
-  const EvenSplit row_blocks(
-      p.m, std::clamp<std::int64_t>(ceil_div(p.m, wanted_row_blocks),
-                                    std::min<std::int64_t>(kernels.max_rows, p.m), most_rows));
-  const EvenSplit depth_blocks(std::max<std::int64_t>(p.k, 1), blocking.kc);
+  const std::int64_t most = most_rows(rows);
+  const std::int64_t row_macs = std::max<std::int64_t>(k_, 1) * panel_columns();
+  const std::int64_t most_panels = std::clamp<std::int64_t>(
+      most_macs_per_lane * kernels_.lanes / (most * row_macs), 1,
+      transposes() ? most_transposed_panels : gemm_blocking<T>().nc / panel_columns());
+  panels_per_block_ = std::clamp<std::int64_t>(ceil_div(panels_.parts, 2 * threads), 1, most_panels);
+  column_blocks_ = ceil_div(panels_.parts, panels_per_block_);
+  const std::int64_t wanted = ceil_div(2 * threads, column_blocks_);
+  row_blocks_ =
+      EvenSplit(rows, std::clamp<std::int64_t>(ceil_div(rows, wanted),
+                                               std::min<std::int64_t>(kernels_.max_rows, rows), most));
+}
 
-  const std::size_t panel_bytes = round_up_to_line(
-      static_cast<std::size_t>(std::min(blocking.kc, std::max<std::int64_t>(p.k, 1)) * columns) * sizeof(T));
-  const AlignedBuffer workspace(panel_bytes * static_cast<std::size_t>(threads));
+// Rows of a block: MC, fewer where k is so long that a task would take too long.
+template <class T>
+std::int64_t MatmulPlan<T>::most_rows(std::int64_t rows) const {
+  const std::int64_t row_macs = std::max<std::int64_t>(k_, 1) * panel_columns();
+  return std::min(rows, std::clamp<std::int64_t>(most_macs_per_lane * kernels_.lanes / row_macs,
+                                                 kernels_.max_rows, gemm_blocking<T>().mc));
+}
 
-  parallel_for(row_blocks.parts * column_blocks, threads, [&](std::int64_t task, int thread) {
-    T* const panel = reinterpret_cast<T*>(static_cast<char*>(workspace.data()) +
-                                          panel_bytes * static_cast<std::size_t>(thread));
-    const std::int64_t row_block = task % row_blocks.parts;
-    const std::int64_t row_begin = row_blocks.begin(row_block), row_end = row_blocks.end(row_block);
-    const EvenSplit rows(row_end - row_begin, kernels.max_rows);
-    const std::int64_t first_panel = task / row_blocks.parts * panels_per_block;
-    const std::int64_t last_panel = std::min(first_panel + panels_per_block, panels.parts);
+// Cycles of a core, roughly, for each step of k. Two loads or multiply-adds a cycle; 8 chains hide their latency.
+template <class T>
+double MatmulPlan<T>::product_cycles(std::int64_t rows, std::int64_t columns) const {
+  const EvenSplit tiles(rows, kernels_.max_rows);
+  const EvenSplit panels(ceil_div(columns, kernels_.lanes), kernels_.max_vectors);
+  const double tile_rows = static_cast<double>(rows) / static_cast<double>(tiles.parts);
+  const double vectors = static_cast<double>(panels.total) / static_cast<double>(panels.parts);
+  return static_cast<double>(tiles.parts * panels.parts) / 2 *
+         std::max({tile_rows * vectors, tile_rows + vectors, 8.0});
+}
 
-    for (std::int64_t block = 0; block < depth_blocks.parts; ++block) {
-      const std::int64_t k_begin = std::min(depth_blocks.begin(block), p.k);
-      const std::int64_t k_end = std::min(depth_blocks.end(block), p.k);
-      for (std::int64_t index = first_panel; index < last_panel; ++index) {
-        const std::int64_t begin = panels.begin(index) * kernels.lanes;
-        const std::int64_t end = std::min(panels.end(index) * kernels.lanes, p.n);
-        const int vectors = static_cast<int>(panels.end(index) - panels.begin(index));
-        kernels.pack_matrix({p.b + k_begin * p.b_row + begin * p.b_column, p.b_row, p.b_column,
-                             k_end - k_begin, end - begin, vectors, panel});
-        if (block == 0 && p.bias != nullptr) start_from_bias(p, row_begin, row_end, begin, end);
-        for (std::int64_t tile = 0; tile < rows.parts; ++tile) {
-          const std::int64_t i = row_begin + rows.begin(tile);
-          const int tile_rows = static_cast<int>(rows.end(tile) - rows.begin(tile));
-          kernels.kernel(tile_rows, vectors)
-              .run({p.a + i * p.a_row + k_begin * p.a_column, p.a_row, p.a_column, panel, k_end - k_begin,
-                    p.c + i * p.c_row + begin, p.c_row, end - begin, nullptr,
-                    block > 0 || p.bias != nullptr});
-        }
-      }
+template <class T>
+double MatmulPlan<T>::pack_cycles(std::int64_t columns, bool contiguous, std::int64_t rows) const {
+  const auto blocks = static_cast<double>(ceil_div(rows, most_rows(rows)));
+  return static_cast<double>(ceil_div(columns, kernels_.lanes)) * (contiguous ? 1.5 : 5) * blocks;
+}
+
+template <class T>
+MatmulOperands MatmulPlan<T>::cheapest(const Matmul<T>& p) const {
+  if (prepacked_ || p.m == 0 || p.n == 0) return MatmulOperands::panels;
+  if (p.m <= kernels_.max_rows && p.b_column == 1 && p.a_column == 1) return MatmulOperands::rows_in_place;
+  const double panels = pack_cycles(p.n, p.b_column == 1, p.m) + product_cycles(p.m, p.n);
+  const double transposed = pack_cycles(p.m, p.a_row == 1, p.n) + product_cycles(p.n, p.m);
+  return p.bias_run == 1 && transposed < panels ? MatmulOperands::transposed : MatmulOperands::panels;
+}
+
+template <class T>
+std::size_t MatmulPlan<T>::panel_bytes() const {
+  if (prepacked_ || operands_ == MatmulOperands::rows_in_place) return 0;
+  const std::int64_t depth = ceil_div(depth_blocks_.total, depth_blocks_.parts);
+  return round_up_to_line(static_cast<std::size_t>(depth * panel_columns()) * sizeof(T));
+}
+
+template <class T>
+std::size_t MatmulPlan<T>::sums_bytes() const {
+  if (!transposes()) return 0;
+  const std::int64_t rows = ceil_div(row_blocks_.total, row_blocks_.parts);
+  return round_up_to_line(static_cast<std::size_t>(rows * panels_per_block_ * panel_columns()) * sizeof(T));
+}
+
+template <class T>
+std::size_t MatmulPlan<T>::packed_bytes() const {
+  return prepacked_ ? static_cast<std::size_t>(k_ * panels_.total * kernels_.lanes) * sizeof(T) : 0;
+}
+
+template <class T>
+std::size_t MatmulPlan<T>::workspace_bytes() const {
+  return (panel_bytes() + sums_bytes()) * static_cast<std::size_t>(threads_);
+}
+
+// KC after KC, and in each panel after panel.
+template <class T>
+const T* MatmulPlan<T>::packed_panel(const T* packed, std::int64_t block, std::int64_t index) const {
+  const std::int64_t begin = depth_blocks_.begin(block), depth = depth_blocks_.end(block) - begin;
+  return packed + (begin * panels_.total + depth * panels_.begin(index)) * kernels_.lanes;
+}
+
+template <class T>
+void MatmulPlan<T>::pack(const T* b, T* packed) const {
+  if (!prepacked_ || k_ == 0) return;
+  parallel_for(panels_.parts, threads_, [&](std::int64_t index, int) {
+    const std::int64_t begin = panels_.begin(index) * kernels_.lanes;
+    const std::int64_t end = std::min(panels_.end(index) * kernels_.lanes, columns_);
+    for (std::int64_t block = 0; block < depth_blocks_.parts; ++block) {
+      const std::int64_t k_begin = depth_blocks_.begin(block);
+      kernels_.pack_matrix({b + k_begin * b_row_ + begin * b_column_, b_row_, b_column_,
+                            depth_blocks_.end(block) - k_begin, end - begin,
+                            static_cast<int>(panels_.end(index) - panels_.begin(index)),
+                            const_cast<T*>(packed_panel(packed, block, index))});
     }
   });
 }
 
+template <class T>
+void MatmulPlan<T>::run(const Matmul<T>& product, const T* packed, void* workspace) const {
+  if (product.m == 0 || product.n == 0) return;
+  const std::size_t thread_bytes = panel_bytes() + sums_bytes();
+  parallel_for(row_blocks_.parts * column_blocks_, threads_, [&](std::int64_t index, int thread) {
+    char* const memory = static_cast<char*>(workspace) + thread_bytes * static_cast<std::size_t>(thread);
+    const std::int64_t row_block = index % row_blocks_.parts;
+    const std::int64_t first_panel = index / row_blocks_.parts * panels_per_block_;
+    run_task(product, packed,
+             {row_blocks_.begin(row_block), row_blocks_.end(row_block), first_panel,
+              std::min(first_panel + panels_per_block_, panels_.parts), reinterpret_cast<T*>(memory),
+              reinterpret_cast<T*>(memory + panel_bytes()), panels_per_block_ * panel_columns()});
+  });
+}
+
+template <class T>
+void MatmulPlan<T>::run_task(const Matmul<T>& p, const T* packed, const Task& task) const {
+  const Operand<T> a{p.a, p.a_row, p.a_column}, b{p.b, p.b_column, p.b_row};
+  const Operand<T> in_rows = transposes() ? b : a, in_columns = transposes() ? a : b;
+  const bool in_place = operands_ == MatmulOperands::rows_in_place;
+  const EvenSplit tiles(task.row_end - task.row_begin, kernels_.max_rows);
+  const std::int64_t first_column = panels_.begin(task.first_panel) * kernels_.lanes;
+  for (std::int64_t block = 0; block < depth_blocks_.parts; ++block) {
+    const std::int64_t k_begin = std::min(depth_blocks_.begin(block), k_);
+    const std::int64_t depth = std::min(depth_blocks_.end(block), k_) - k_begin;
+    for (std::int64_t index = task.first_panel; index < task.last_panel; ++index) {
+      const std::int64_t begin = panels_.begin(index) * kernels_.lanes;
+      const std::int64_t end = std::min(panels_.end(index) * kernels_.lanes, columns_);
+      const int vectors = static_cast<int>(panels_.end(index) - panels_.begin(index));
+      const T* const lies = in_columns.at(begin, k_begin);
+      if (!in_place && !prepacked_)
+        kernels_.pack_matrix(
+            {lies, in_columns.inner, in_columns.outer, depth, end - begin, vectors, task.panel});
+      const bool biased = block == 0 && p.bias != nullptr;
+      if (biased && !transposes()) start_from_bias(p, task.row_begin, task.row_end, begin, end);
+
+      GemmTile<T> tile{.a = nullptr,
+                       .a_row = in_rows.outer,
+                       .a_inner = in_rows.inner,
+                       .b = in_place     ? lies
+                            : prepacked_ ? packed_panel(packed, block, index)
+                                         : task.panel,
+                       .depth = depth,
+                       .c = nullptr,
+                       .c_row = transposes() ? task.sums_row : p.c_row,
+                       .columns = end - begin,
+                       .row_start = nullptr,
+                       .accumulate = block > 0 || (biased && !transposes()),
+                       .add_last = block > 0 && p.in_parts,
+                       .next_step = in_columns.inner,
+                       .next_lines = vectors,
+                       .b_row = in_place ? in_columns.inner : 0};
+      // Rows of B ahead of those in work, for short pieces of them come from wherever they lie.
+      if (in_place) tile.next = lies + rows_ahead * in_columns.inner;
+      for (std::int64_t t = 0; t < tiles.parts; ++t) {
+        const std::int64_t i = task.row_begin + tiles.begin(t), i_end = task.row_begin + tiles.end(t);
+        tile.a = in_rows.at(i, k_begin);
+        tile.c = transposes() ? task.sums + (i - task.row_begin) * task.sums_row + begin - first_column
+                              : p.c + i * p.c_row + begin;
+        if (biased && transposes()) tile.row_start = p.bias + i;
+        if (index == task.first_panel && in_rows.inner == 1 && t + 1 < tiles.parts)
+          prefetch_rows(in_rows.at(i_end, k_begin), tiles.end(t + 1) - tiles.end(t), in_rows.outer, depth);
+        kernels_.kernel(static_cast<int>(i_end - i), vectors).run(tile);
+      }
+    }
+  }
+  if (transposes()) store_transposed(p, task, first_column);
+}
+
+template <class T>
+void MatmulPlan<T>::store_transposed(const Matmul<T>& p, const Task& task, std::int64_t first_column) const {
+  const std::int64_t end = std::min(panels_.end(task.last_panel - 1) * kernels_.lanes, columns_);
+  for (std::int64_t column = first_column; column < end; column += kernels_.lanes) {
+    const std::int64_t columns = std::min<std::int64_t>(end - column, kernels_.lanes);
+    std::array<T*, MatrixColumns<T>::most> targets{};
+    for (std::int64_t j = 0; j < columns; ++j)
+      targets[static_cast<std::size_t>(j)] = p.c + (column + j) * p.c_row + task.row_begin;
+    kernels_.transpose_columns({task.sums + column - first_column, task.sums_row,
+                                task.row_end - task.row_begin, columns, targets.data()});
+  }
+}
+
+template <class T>
+void matmul(const Matmul<T>& product, Isa isa) {
+  const double macs =
+      static_cast<double>(product.m) * static_cast<double>(product.n) * static_cast<double>(product.k);
+  const MatmulPlan<T> plan(product, isa, threads_for(macs, macs_per_thread));
+  const AlignedBuffer workspace(plan.workspace_bytes());
+  plan.run(product, nullptr, workspace.data());
+}
+
+template class MatmulPlan<float>;
+template class MatmulPlan<double>;
 template void matmul(const Matmul<float>&, Isa);
 template void matmul(const Matmul<double>&, Isa);
 

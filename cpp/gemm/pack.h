@@ -155,6 +155,9 @@ void pack_im2col(const Im2colPanel<T>& p) {
   }
 }
 
+// Pieces of rows that lie far apart are too short for the hardware to notice them in time.
+constexpr std::int64_t rows_ahead = 16;
+
 // Rows of the panel lie contiguous in the source: copied.
 template <class T>
 CONVNATIVE_INLINE void pack_rows(const MatrixPanel<T>& p) {
@@ -163,18 +166,23 @@ CONVNATIVE_INLINE void pack_rows(const MatrixPanel<T>& p) {
   T* panel = p.panel;
   for (std::int64_t k = 0; k < p.count; ++k) {
     const T* source = p.source + k * p.row;
-    for (int v = 0; v < p.vectors - 1; ++v, panel += V::lanes, source += V::lanes)
+    for (int v = 0; v < p.vectors - 1; ++v, panel += V::lanes, source += V::lanes) {
+      __builtin_prefetch(source + rows_ahead * p.row);
       V::store(panel, V::load(source));
+    }
+    __builtin_prefetch(source + rows_ahead * p.row);
     V::store(panel, V::load(last, source));
     panel += V::lanes;
   }
 }
 
-// Columns of the panel lie contiguous in the source: squares of lanes x lanes are transposed in registers.
+// Columns of the panel lie contiguous in the source: squares of lanes x lanes are transposed in registers. So many
+// columns at once are more than the hardware follows: what is read a few squares on is asked for.
 template <class T>
 CONVNATIVE_INLINE void pack_columns(const MatrixPanel<T>& p) {
   using V = Vec<T>;
   constexpr int lanes = V::lanes;
+  constexpr std::int64_t ahead = 256 / sizeof(T);
   const std::ptrdiff_t width = p.vectors * lanes;
   for (int v = 0; v < p.vectors; ++v) {
     const T* source = p.source + v * lanes * p.column;
@@ -185,8 +193,10 @@ CONVNATIVE_INLINE void pack_columns(const MatrixPanel<T>& p) {
       const typename V::Mask mask = V::mask(first_lanes(rows));
       typename V::Reg square[lanes];
 #pragma GCC unroll 16
-      for (int j = 0; j < lanes; ++j)
+      for (int j = 0; j < lanes; ++j) {
+        __builtin_prefetch(source + j * p.column + ahead);
         square[j] = j < columns ? V::load(mask, source + j * p.column) : V::zero();
+      }
       transpose(square);
 #pragma GCC unroll 16
       for (int i = 0; i < lanes; ++i)

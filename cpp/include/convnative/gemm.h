@@ -8,9 +8,11 @@
 
 namespace convnative {
 
-// C (m x n, rows contiguous, c_row apart) = A (m x k) * B (k x n) + bias (n, may be null).
+// C (m x n, rows contiguous, c_row apart) = A (m x k) * B (k x n) + bias (may be null).
 // A(i, p) = a[i * a_row + p * a_column], B(p, j) = b[p * b_row + j * b_column]: transposes are strides.
-// Each element of C is one chain of multiply-adds in the order of p, on top of its bias.
+// Column j is given bias[j / bias_run].
+// Each element of C is one chain of multiply-adds in the order of p, on top of its bias. With `in_parts` it is the sum
+// of chains over parts of k that k alone decides on, for long sums, which round less so; without bias.
 template <class T>
 struct Matmul {
   std::int64_t m, n, k;
@@ -21,6 +23,8 @@ struct Matmul {
   const T* bias;
   T* c;
   std::ptrdiff_t c_row;
+  std::int64_t bias_run = 1;
+  bool in_parts = false;
 };
 
 // C must not overlap the operands. Allocates its workspace (a panel per thread); std::bad_alloc.
