@@ -309,9 +309,12 @@ double cycles_of(const ConvProblem& problem) {
   const auto rows = static_cast<double>(!gradient     ? s.out_channels_per_group()
                                         : interleaves ? s.in_channels_per_group() * s.taps()
                                                       : s.in_channels_per_group());
-  // Products for each of the rows' points; those of a gradient are shared out among the phases of the stride.
-  const double depth = static_cast<double>(s.macs()) / static_cast<double>(s.groups) /
-                       std::max(static_cast<double>(points) * rows, 1.0);
+  // Products for each of the rows' points; a gradient's taps are shared out among the phases of the stride, and meet
+  // zeros around grad_output.
+  const double depth = forward ? static_cast<double>(s.macs()) / static_cast<double>(s.groups) /
+                                     std::max(static_cast<double>(points) * rows, 1.0)
+                               : static_cast<double>(s.out_channels_per_group() * s.taps()) /
+                                     static_cast<double>(volume(s.stride));
   // Panels that span images.
   const double spanning =
       s.batch > 1

@@ -17,13 +17,13 @@ constexpr std::int64_t most_transposed_panels = 4;
 // Rows of B that are read in place are asked for this many steps ahead.
 constexpr std::int64_t rows_ahead = 16;
 
-// One operand as the loops see it: element i of its outer axis at step p of k.
-template <class T>
-struct Operand {
-  const T* data;
-  std::ptrdiff_t outer, inner;
-  const T* at(std::int64_t i, std::int64_t p) const { return data + i * outer + p * inner; }
-};
+// Panels that are packed together, and rows of B at a time. Pieces as wide as one panel are too short for the hardware
+// to follow, and where rows lie a multiple of 4 KiB apart those of a panel evict one another.
+constexpr std::int64_t most_grouped_panels = 4;
+constexpr std::int64_t grouped_rows = 8;
+
+// Up to so many tiles of rows B is read anew by each for less than packing it takes.
+constexpr std::int64_t most_tiles_in_place = 6;
 
 template <class T>
 void start_from_bias(const Matmul<T>& p, std::int64_t row_begin, std::int64_t row_end, std::int64_t begin,
@@ -57,7 +57,7 @@ template <class T>
 struct MatmulPlan<T>::Task {
   std::int64_t row_begin, row_end;
   std::int64_t first_panel, last_panel;
-  T* panel;
+  T* panels;
   T* sums;  // of transposed products: (row_end - row_begin) x sums_row
   std::ptrdiff_t sums_row;
 };
@@ -85,6 +85,8 @@ MatmulPlan<T>::MatmulPlan(const Matmul<T>& product, Isa isa, int threads, bool p
       transposes() ? most_transposed_panels : gemm_blocking<T>().nc / panel_columns());
   panels_per_block_ = std::clamp<std::int64_t>(ceil_div(panels_.parts, 2 * threads), 1, most_panels);
   column_blocks_ = ceil_div(panels_.parts, panels_per_block_);
+  if (product.b_column == 1 && !transposes())
+    panels_per_group_ = std::min(panels_per_block_, most_grouped_panels);
   const std::int64_t wanted = ceil_div(2 * threads, column_blocks_);
   row_blocks_ =
       EvenSplit(rows, std::clamp<std::int64_t>(ceil_div(rows, wanted),
@@ -119,17 +121,26 @@ double MatmulPlan<T>::pack_cycles(std::int64_t columns, bool contiguous, std::in
 template <class T>
 MatmulOperands MatmulPlan<T>::cheapest(const Matmul<T>& p) const {
   if (prepacked_ || p.m == 0 || p.n == 0) return MatmulOperands::panels;
-  if (p.m <= kernels_.max_rows && p.b_column == 1 && p.a_column == 1) return MatmulOperands::rows_in_place;
-  const double panels = pack_cycles(p.n, p.b_column == 1, p.m) + product_cycles(p.m, p.n);
+  if (p.m <= most_tiles_in_place * kernels_.max_rows && p.b_column == 1 && p.a_column == 1)
+    return MatmulOperands::rows_in_place;
+  // In rows B is read along k: where that leads from line to line it has to be packed.
+  if (p.b_row != 1 || p.bias_run != 1) return MatmulOperands::panels;
+  const double panels = pack_cycles(p.n, false, p.m) + product_cycles(p.m, p.n);
   const double transposed = pack_cycles(p.m, p.a_row == 1, p.n) + product_cycles(p.n, p.m);
-  return p.bias_run == 1 && transposed < panels ? MatmulOperands::transposed : MatmulOperands::panels;
+  return transposed < panels ? MatmulOperands::transposed : MatmulOperands::panels;
+}
+
+template <class T>
+typename MatmulPlan<T>::Panel MatmulPlan<T>::panel(std::int64_t index) const {
+  const std::int64_t first = panels_.begin(index), last = panels_.end(index);
+  return {first * kernels_.lanes, std::min(last * kernels_.lanes, columns_), static_cast<int>(last - first)};
 }
 
 template <class T>
 std::size_t MatmulPlan<T>::panel_bytes() const {
-  if (prepacked_ || operands_ == MatmulOperands::rows_in_place) return 0;
+  if (!packs()) return 0;
   const std::int64_t depth = ceil_div(depth_blocks_.total, depth_blocks_.parts);
-  return round_up_to_line(static_cast<std::size_t>(depth * panel_columns()) * sizeof(T));
+  return round_up_to_line(static_cast<std::size_t>(depth * panels_per_group_ * panel_columns()) * sizeof(T));
 }
 
 template <class T>
@@ -160,13 +171,11 @@ template <class T>
 void MatmulPlan<T>::pack(const T* b, T* packed) const {
   if (!prepacked_ || k_ == 0) return;
   parallel_for(panels_.parts, threads_, [&](std::int64_t index, int) {
-    const std::int64_t begin = panels_.begin(index) * kernels_.lanes;
-    const std::int64_t end = std::min(panels_.end(index) * kernels_.lanes, columns_);
+    const auto [begin, end, vectors] = panel(index);
     for (std::int64_t block = 0; block < depth_blocks_.parts; ++block) {
       const std::int64_t k_begin = depth_blocks_.begin(block);
       kernels_.pack_matrix({b + k_begin * b_row_ + begin * b_column_, b_row_, b_column_,
-                            depth_blocks_.end(block) - k_begin, end - begin,
-                            static_cast<int>(panels_.end(index) - panels_.begin(index)),
+                            depth_blocks_.end(block) - k_begin, end - begin, vectors,
                             const_cast<T*>(packed_panel(packed, block, index))});
     }
   });
@@ -187,10 +196,26 @@ void MatmulPlan<T>::run(const Matmul<T>& product, const T* packed, void* workspa
   });
 }
 
+// Panels [first, last) of a block, one behind the other.
+template <class T>
+void MatmulPlan<T>::pack_group(const Operand& columns, std::int64_t k_begin, std::int64_t depth,
+                               std::int64_t first, std::int64_t last, T* panels) const {
+  const std::int64_t rows = last - first > 1 ? grouped_rows : depth;
+  for (std::int64_t p = 0; p < depth; p += rows)
+    for (std::int64_t index = first; index < last; ++index) {
+      const Panel panel = this->panel(index);
+      const std::int64_t lanes = panel.vectors * kernels_.lanes;
+      kernels_.pack_matrix(
+          {columns.at(panel.begin, k_begin + p), columns.inner, columns.outer, std::min(rows, depth - p),
+           panel.end - panel.begin, panel.vectors,
+           panels + (panels_.begin(index) - panels_.begin(first)) * kernels_.lanes * depth + p * lanes});
+    }
+}
+
 template <class T>
 void MatmulPlan<T>::run_task(const Matmul<T>& p, const T* packed, const Task& task) const {
-  const Operand<T> a{p.a, p.a_row, p.a_column}, b{p.b, p.b_column, p.b_row};
-  const Operand<T> in_rows = transposes() ? b : a, in_columns = transposes() ? a : b;
+  const Operand a{p.a, p.a_row, p.a_column}, b{p.b, p.b_column, p.b_row};
+  const Operand in_rows = transposes() ? b : a, in_columns = transposes() ? a : b;
   const bool in_place = operands_ == MatmulOperands::rows_in_place;
   const EvenSplit tiles(task.row_end - task.row_begin, kernels_.max_rows);
   const std::int64_t first_column = panels_.begin(task.first_panel) * kernels_.lanes;
@@ -198,22 +223,24 @@ void MatmulPlan<T>::run_task(const Matmul<T>& p, const T* packed, const Task& ta
     const std::int64_t k_begin = std::min(depth_blocks_.begin(block), k_);
     const std::int64_t depth = std::min(depth_blocks_.end(block), k_) - k_begin;
     for (std::int64_t index = task.first_panel; index < task.last_panel; ++index) {
-      const std::int64_t begin = panels_.begin(index) * kernels_.lanes;
-      const std::int64_t end = std::min(panels_.end(index) * kernels_.lanes, columns_);
-      const int vectors = static_cast<int>(panels_.end(index) - panels_.begin(index));
+      const auto [begin, end, vectors] = panel(index);
       const T* const lies = in_columns.at(begin, k_begin);
-      if (!in_place && !prepacked_)
-        kernels_.pack_matrix(
-            {lies, in_columns.inner, in_columns.outer, depth, end - begin, vectors, task.panel});
+      const T* b_panel = prepacked_ ? packed_panel(packed, block, index) : lies;
+      if (packs()) {
+        const std::int64_t first_of_group = index - (index - task.first_panel) % panels_per_group_;
+        if (index == first_of_group)
+          pack_group(in_columns, k_begin, depth, index, std::min(index + panels_per_group_, task.last_panel),
+                     task.panels);
+        b_panel =
+            task.panels + (panels_.begin(index) - panels_.begin(first_of_group)) * kernels_.lanes * depth;
+      }
       const bool biased = block == 0 && p.bias != nullptr;
       if (biased && !transposes()) start_from_bias(p, task.row_begin, task.row_end, begin, end);
 
       GemmTile<T> tile{.a = nullptr,
                        .a_row = in_rows.outer,
                        .a_inner = in_rows.inner,
-                       .b = in_place     ? lies
-                            : prepacked_ ? packed_panel(packed, block, index)
-                                         : task.panel,
+                       .b = b_panel,
                        .depth = depth,
                        .c = nullptr,
                        .c_row = transposes() ? task.sums_row : p.c_row,
@@ -224,13 +251,13 @@ void MatmulPlan<T>::run_task(const Matmul<T>& p, const T* packed, const Task& ta
                        .next_step = in_columns.inner,
                        .next_lines = vectors,
                        .b_row = in_place ? in_columns.inner : 0};
-      // Rows of B ahead of those in work, for short pieces of them come from wherever they lie.
-      if (in_place) tile.next = lies + rows_ahead * in_columns.inner;
       for (std::int64_t t = 0; t < tiles.parts; ++t) {
         const std::int64_t i = task.row_begin + tiles.begin(t), i_end = task.row_begin + tiles.end(t);
         tile.a = in_rows.at(i, k_begin);
         tile.c = transposes() ? task.sums + (i - task.row_begin) * task.sums_row + begin - first_column
                               : p.c + i * p.c_row + begin;
+        // Rows of B ahead of those in work, which the first tile brings near for the others.
+        tile.next = in_place && t == 0 ? lies + rows_ahead * in_columns.inner : nullptr;
         if (biased && transposes()) tile.row_start = p.bias + i;
         if (index == task.first_panel && in_rows.inner == 1 && t + 1 < tiles.parts)
           prefetch_rows(in_rows.at(i_end, k_begin), tiles.end(t + 1) - tiles.end(t), in_rows.outer, depth);
