@@ -6,6 +6,7 @@
 
 #include "base/aligned_buffer.h"
 #include "base/checked.h"
+#include "base/cpu.h"
 #include "base/parallel.h"
 
 namespace convnative {
@@ -81,8 +82,7 @@ MatmulPlan<T>::MatmulPlan(const Matmul<T>& product, Isa isa, int threads, bool p
   const std::int64_t most = most_rows(rows);
   const std::int64_t row_macs = std::max<std::int64_t>(k_, 1) * panel_columns();
   const std::int64_t most_panels = std::clamp<std::int64_t>(
-      most_macs_per_lane * kernels_.lanes / (most * row_macs), 1,
-      transposes() ? most_transposed_panels : gemm_blocking<T>().nc / panel_columns());
+      most_macs_per_lane * kernels_.lanes / (most * row_macs), 1, most_panels_together(product));
   panels_per_block_ = std::clamp<std::int64_t>(ceil_div(panels_.parts, 2 * threads), 1, most_panels);
   column_blocks_ = ceil_div(panels_.parts, panels_per_block_);
   if (product.b_column == 1 && !transposes())
@@ -91,6 +91,16 @@ MatmulPlan<T>::MatmulPlan(const Matmul<T>& product, Isa isa, int threads, bool p
   row_blocks_ =
       EvenSplit(rows, std::clamp<std::int64_t>(ceil_div(rows, wanted),
                                                std::min<std::int64_t>(kernels_.max_rows, rows), most));
+}
+
+// Panels of a block: NC, or as many as there are sums for. Where A stays in L2 for all of k, B's columns are read in one
+// go, panel after panel, as the hardware expects.
+template <class T>
+std::int64_t MatmulPlan<T>::most_panels_together(const Matmul<T>& p) const {
+  if (transposes()) return most_transposed_panels;
+  const bool columns_are_read = packs() && p.b_row == 1;
+  if (columns_are_read && p.m * p.k * static_cast<std::int64_t>(sizeof(T)) <= l2_cache_bytes() / 4) return 1;
+  return gemm_blocking<T>().nc / panel_columns();
 }
 
 // Rows of a block: MC, fewer where k is so long that a task would take too long.

@@ -49,6 +49,7 @@ class MatmulPlan {
   double pack_cycles(std::int64_t columns, bool contiguous, std::int64_t rows) const;
   double product_cycles(std::int64_t rows, std::int64_t columns) const;
   std::int64_t most_rows(std::int64_t rows) const;
+  std::int64_t most_panels_together(const Matmul<T>& product) const;
   bool packs() const { return !prepacked_ && operands_ != MatmulOperands::rows_in_place; }
   bool transposes() const { return operands_ == MatmulOperands::transposed; }
   std::int64_t panel_columns() const { return kernels_.max_vectors * kernels_.lanes; }
