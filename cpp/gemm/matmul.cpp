@@ -18,7 +18,7 @@ constexpr std::int64_t most_transposed_panels = 4;
 // Rows of B that are read in place are asked for this many steps ahead.
 constexpr std::int64_t rows_ahead = 16;
 
-// Panels that are packed together, and rows of B at a time. Pieces as wide as one panel are too short for the hardware
+// Panels that are packed together where B is larger than L2, and rows of it at a time. Pieces as wide as one panel are too short for the hardware
 // to follow, and where rows lie a multiple of 4 KiB apart those of a panel evict one another.
 constexpr std::int64_t most_grouped_panels = 4;
 constexpr std::int64_t grouped_rows = 8;
@@ -85,7 +85,8 @@ MatmulPlan<T>::MatmulPlan(const Matmul<T>& product, Isa isa, int threads, bool p
       most_macs_per_lane * kernels_.lanes / (most * row_macs), 1, most_panels_together(product));
   panels_per_block_ = std::clamp<std::int64_t>(ceil_div(panels_.parts, 2 * threads), 1, most_panels);
   column_blocks_ = ceil_div(panels_.parts, panels_per_block_);
-  if (product.b_column == 1 && !transposes())
+  if (!transposes() && product.b_column == 1 &&
+      product.n * product.k * static_cast<std::int64_t>(sizeof(T)) > l2_cache_bytes())
     panels_per_group_ = std::min(panels_per_block_, most_grouped_panels);
   const std::int64_t wanted = ceil_div(2 * threads, column_blocks_);
   row_blocks_ =
