@@ -27,6 +27,8 @@ constexpr const char* direct_channels_sums_reason =
     "direct with output channels in the lanes: sums over points, for which no patches are packed";
 constexpr const char* depthwise_reason =
     "depthwise: planes are correlated where they lie, each source row loaded once for all taps of a column";
+constexpr const char* depthwise_lanes_reason =
+    "depthwise with channels in the lanes: planes are transposed, then a tap is one load at any stride";
 constexpr const char* depthwise_sums_reason =
     "depthwise: the sums of many taps stay in registers while planes are read once";
 constexpr const char* im2col_reason =
@@ -36,6 +38,8 @@ constexpr const char* reference_reason = "the definition, summed in float64: the
 using enum ConvOperation;
 constexpr ConvAlgorithmEntry entries[] = {
     {"inner_product", forward, inner_product_reason, true, inner_product_why_not, never, make_inner_product},
+    {"depthwise_lanes", forward, depthwise_lanes_reason, true, depthwise_lanes_why_not,
+     depthwise_lanes_why_slower, make_depthwise_lanes},
     {"depthwise", forward, depthwise_reason, true, depthwise_why_not, depthwise_why_slower, make_depthwise},
     {"winograd_4", forward, winograd_4_reason, false, winograd_why_not<4>, winograd_why_slower<4>,
      make_winograd<4>},
@@ -52,6 +56,8 @@ constexpr ConvAlgorithmEntry entries[] = {
 
     {"inner_product", grad_input, inner_product_reason, true, inner_product_why_not, never,
      make_inner_product},
+    {"depthwise_lanes", grad_input, depthwise_lanes_reason, true, depthwise_lanes_why_not,
+     depthwise_lanes_why_slower, make_depthwise_lanes},
     {"depthwise", grad_input, depthwise_reason, true, depthwise_why_not, depthwise_why_slower,
      make_depthwise},
     {"winograd_4", grad_input, winograd_4_reason, false, winograd_why_not<4>, winograd_why_slower<4>,

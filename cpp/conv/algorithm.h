@@ -77,6 +77,11 @@ double im2col_gemm_grad_weight_cycles(const ConvProblem&);
 const char* depthwise_why_not(const ConvProblem&);
 const char* depthwise_why_slower(const ConvProblem&);
 std::shared_ptr<const ConvAlgorithm> make_depthwise(const ConvProblem&);
+// Of one channel to one, on one core with AVX-512, roughly.
+double depthwise_cycles(const ConvShape& shape, bool forward);
+const char* depthwise_lanes_why_not(const ConvProblem&);
+const char* depthwise_lanes_why_slower(const ConvProblem&);
+std::shared_ptr<const ConvAlgorithm> make_depthwise_lanes(const ConvProblem&);
 const char* depthwise_grad_weight_why_not(const ConvProblem&);
 const char* depthwise_grad_weight_why_slower(const ConvProblem&);
 std::shared_ptr<const ConvAlgorithm> make_depthwise_grad_weight(const ConvProblem&);

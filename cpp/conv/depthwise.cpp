@@ -20,6 +20,7 @@
 #include "base/cpu.h"
 #include "base/parallel.h"
 #include "conv/algorithm.h"
+#include "conv/depthwise_axis.h"
 #include "conv/depthwise_kernels.h"
 #include "conv/epilogue.h"
 #include "conv/input_phases.h"
@@ -51,40 +52,6 @@ constexpr std::int64_t most_walk_columns = 256;
 // lines of each row, which fall into few sets of the first cache and onto a page each: at 1920 columns it takes 1.6 to
 // 3 times as long, at 3840 2.5 to 7 times. Tiles of large kernels also load less often. Measured with AVX-512.
 constexpr std::int64_t widest_walk = 320, widest_walk_of_7 = 96, widest_walk_of_step_2 = 640;
-
-// One axis of a lattice: where its points and taps lie in source, weight and result.
-struct Axis {
-  DepthwiseAxis source;
-  std::int64_t weight_first;               // tap 0 in the weights
-  std::int64_t result_first, result_step;  // in places of the result's axis
-};
-
-// Irrelevant distances may be as large as they like; they become 1.
-Axis normalized(Axis axis) {
-  if (axis.source.points == 1) axis.source.step = axis.result_step = 1;
-  if (axis.source.taps == 1) axis.source.tap_step = axis.source.weight_step = 1;
-  return axis;
-}
-
-Axis forward_axis(const ConvShape& s, std::size_t axis) {
-  return normalized({{s.input[axis], s.output[axis], s.stride[axis], -s.pad_before[axis], s.kernel[axis],
-                      s.dilation[axis], 0, 1},
-                     0,
-                     0,
-                     1});
-}
-
-// The taps in reverse, so that they rise in the source.
-Axis phase_axis(const ConvShape& s, std::size_t axis, const AxisPhase& p) {
-  const std::int64_t stride = s.stride[axis], dilation = s.dilation[axis];
-  const std::int64_t tap_step = p.taps == 1 ? 1 : p.step * dilation / stride;
-  const std::int64_t first = (p.coordinate + s.pad_before[axis] - p.first * dilation) / stride;
-  return normalized(
-      {{s.output[axis], p.points, 1, first - (p.taps - 1) * tap_step, p.taps, tap_step, 0, -p.step},
-       p.first + (p.taps - 1) * p.step,
-       p.coordinate,
-       stride});
-}
 
 // Points of one axis cut into tiles of the two heights; the last tile reaches back where it can.
 struct RowTile {
@@ -147,7 +114,7 @@ class Depthwise final : public ConvAlgorithm {
     depths.for_each([&](const AxisPhase& depth) {
       rows.for_each([&](const AxisPhase& row) {
         if (shape_.stride[2] == 2 && columns.count() == 2) {
-          std::array<Axis, 2> pair;
+          std::array<LatticeAxis, 2> pair;
           columns.for_each([&](const AxisPhase& column) {
             pair[static_cast<std::size_t>(column.coordinate)] = phase_axis(shape_, 2, column);
           });
@@ -236,7 +203,7 @@ class Depthwise final : public ConvAlgorithm {
     });
   }
 
-  Columns columns_of(const Axis& axis) const {
+  Columns columns_of(const LatticeAxis& axis) const {
     Columns columns{axis.source, 0, 0, &kernels_.tiles[depthwise_columns(axis.source)], axis.weight_first};
     DepthwiseAxis& column = columns.axis;
     // Tiles load neighbouring taps in pairs where the step is 2: the last may have a neighbour too many.
@@ -251,8 +218,8 @@ class Depthwise final : public ConvAlgorithm {
   }
 
   // `odd`: the columns between those of `axes`, where both are computed together.
-  void run_lattice(const ConvArrays& arrays, void* workspace, const std::array<Axis, max_axes>& axes,
-                   const Axis* odd = nullptr) const {
+  void run_lattice(const ConvArrays& arrays, void* workspace, const std::array<LatticeAxis, max_axes>& axes,
+                   const LatticeAxis* odd = nullptr) const {
     Lattice lattice{};
     lattice.depth = axes[0].source, lattice.row = axes[1].source;
     if (lattice.depth.points == 0 || lattice.row.points == 0 || axes[2].source.points == 0) return;
@@ -591,7 +558,64 @@ double forward_cycles(const ConvShape& s) {
   return planes * (300 + vectors * (110 + 5.5 * taps));  // gathered lane by lane
 }
 
+// What a plane costs: for its start, and for each tile of rows, row and tap of a row by vectors of columns.
+struct PlaneCosts {
+  double start, tile, row, tap, tile_tap = 0;
+};
+
+PlaneCosts plane_costs(const ConvShape& s, bool forward) {
+  const bool one_row = (forward ? s.output[1] : s.input[1]) == 1;
+  const bool walks = s.kernel[1] == s.kernel[2] && !one_row && s.stride[1] == s.stride[2] &&
+                     s.dilation[1] == s.dilation[2] &&
+                     std::ranges::count(depthwise_walk_sizes, s.kernel[2]) > 0;
+  if (s.stride[2] == 1) {
+    if (walks) return {s.input[0] > 1 ? 60.0 : 0.0, 11, 0.5, 0.7};
+    return one_row ? PlaneCosts{490, 2.4, 0, 2.2} : PlaneCosts{90, 58, 0, 0.6, 10};
+  }
+  if (!forward) {
+    const bool pairs = s.stride[2] == 2 && s.kernel[2] == 3 && s.dilation[2] == 1 &&
+                       (one_row ? s.kernel[1] == 1 : s.kernel[1] == 3 && s.stride[1] == 2);
+    if (pairs) return {0, 0, 0, one_row ? 3.2 : 2.4};
+    return one_row ? PlaneCosts{260, 0, 20, 6} : PlaneCosts{33, 51, 11, 0.6};
+  }
+  if (s.stride[2] == 2 && s.dilation[2] == 1) {
+    if (walks) return {0, 0, 6.4, 1.1};
+    return one_row ? PlaneCosts{440, 0, 14, 0} : PlaneCosts{19, 6, 18, 0, 42};
+  }
+  return one_row ? PlaneCosts{290, 0, 48, 21} : PlaneCosts{170, 23, 200, 9};
+}
+
+// The same of the gradient in the input of one channel: planes of grad_output, of volumes their slices, go one by one.
+double one_channel_gradient_cycles(const ConvShape& s) {
+  const auto planes = static_cast<double>(s.batch * s.out_channels * s.input[0] * s.kernel[0]);
+  const auto vectors = static_cast<double>(s.input[1] * ceil_div(s.input[2], depthwise_wide<float>));
+  const auto taps = static_cast<double>(s.kernel[1] * s.kernel[2]);
+  const double starting = s.input[0] > 1 ? 50 + 15 * static_cast<double>(s.kernel[1]) : 50;
+  return planes * (starting + vectors * (6 + 0.8 * taps));
+}
+
 }  // namespace
+
+// Fitted to three hundred convolutions.
+double depthwise_cycles(const ConvShape& s, bool forward) {
+  const PlaneCosts costs = plane_costs(s, forward);
+  const auto share = [&](std::size_t axis) {
+    return forward ? std::int64_t{1} : std::min(s.stride[axis], s.kernel[axis]);
+  };
+  // Phases of a gradient, their points and their taps.
+  const Extents& result = forward ? s.output : s.input;
+  const auto taps = [&](std::size_t axis) {
+    return static_cast<double>(s.kernel[axis]) / static_cast<double>(share(axis));
+  };
+  const std::int64_t rows = forward ? result[1] : ceil_div(result[1], s.stride[1]);
+  const std::int64_t columns = forward ? result[2] : ceil_div(result[2], s.stride[2]);
+  const auto vectors = static_cast<double>(ceil_div(columns, depthwise_wide<float>));
+  const auto tiles = static_cast<double>(ceil_div(rows, tallest));
+  const double plane =
+      costs.start + vectors * (tiles * (costs.tile + costs.tile_tap * taps(2)) +
+                               static_cast<double>(rows) * (costs.row + costs.tap * taps(1) * taps(2)));
+  return static_cast<double>(s.batch * s.groups * result[0] * share(1) * share(2)) * taps(0) * plane;
+}
 
 const char* depthwise_why_not(const ConvProblem& problem) {
   const ConvShape& s = problem.shape;
@@ -604,17 +628,19 @@ const char* depthwise_why_not(const ConvProblem& problem) {
 const char* depthwise_why_slower(const ConvProblem& problem) {
   const ConvShape& s = problem.shape;
   const bool forward = problem.operation == ConvOperation::forward;
+  // On any level as with AVX-512: its sums round otherwise, and strict precision promises the same bits on all that have
+  // fused multiply-adds.
+  ConvProblem other = problem;
+  other.isa = Isa::avx512;
   if (s.groups > 1) {
     if (!forward || direct_channels_why_not(problem) != nullptr) return nullptr;
-    // On any level as with AVX-512: its sums round otherwise, and strict precision promises the same bits on all that
-    // have fused multiply-adds.
-    ConvProblem other = problem;
-    other.isa = Isa::avx512;
     return forward_cycles(s) > direct_channels_cycles(other)
                ? "a group's outputs in the lanes take fewer loads than strided or narrow rows"
                : nullptr;
   }
   if (forward) return s.out_channels > 1 ? "a strip of the one channel serves all outputs" : nullptr;
+  if (one_channel_gradient_cycles(s) > im2col_gemm_cycles(other))
+    return "one product over all planes takes less than starting on each";
   if (direct_strip_why_not(problem) != nullptr) return nullptr;
   // The gradient in the input runs phase by phase, without a stride; two phases, of few planes, as fast as one product
   // for all of them.

@@ -449,7 +449,10 @@ double cycles_of(const ConvShape& s) {
   const double step = (shares ? 0.7 : 1) * (s.stride[2] == 1 ? 4.5 * depth_taps + per_tap * taps
                                             : paired         ? 12 * depth_taps + 1.4 * taps
                                                              : 32 * depth_taps + 7 * taps);
-  return pairs * (80 + 22 * taps + blocks * (40 + 2.4 * taps) + static_cast<double>(slices * vectors) * step);
+  // The slices of a volume go one by one, those of images of one slice together.
+  const double starting = s.input[0] > 1 ? static_cast<double>(slices) * (10 + 20 * depth_taps) : 0;
+  return pairs * (80 + 22 * taps + blocks * (40 + 2.4 * taps) + starting +
+                  static_cast<double>(slices * vectors) * step);
 }
 
 }  // namespace

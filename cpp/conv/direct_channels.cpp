@@ -154,13 +154,17 @@ struct ChannelsBlocks {
   ChannelsBlocks(const ConvShape& s, bool scattered, const ChannelsKernels<T>& kernels, int threads);
 };
 
-// What so many rows and columns of points need of the input; in floating point because sizes may be anything.
+// What so many rows and columns of points need of the input: rows of all channels, elements; in floating point because
+// sizes may be anything.
+double block_extent(const ConvShape& s, std::size_t axis, std::int64_t points) {
+  return static_cast<double>((points - 1) * point_step(s, axis) + 1 +
+                             (s.kernel[axis] - 1) * s.dilation[axis]);
+}
+double block_lines(const ConvShape& s, std::int64_t rows) {
+  return static_cast<double>(s.in_channels_per_group() * s.kernel[0]) * block_extent(s, 1, rows);
+}
 double block_elements(const ConvShape& s, std::int64_t rows, std::int64_t columns) {
-  const auto extent = [&](std::size_t axis, std::int64_t points) {
-    return static_cast<double>((points - 1) * point_step(s, axis) + 1 +
-                               (s.kernel[axis] - 1) * s.dilation[axis]);
-  };
-  return static_cast<double>(s.in_channels_per_group() * s.kernel[0]) * extent(1, rows) * extent(2, columns);
+  return block_lines(s, rows) * block_extent(s, 2, columns);
 }
 
 template <class T>
@@ -203,10 +207,12 @@ ChannelsBlocks<T>::ChannelsBlocks(const ConvShape& s, bool scattered, const Chan
   const double storing = scattered ? (distant ? 300 : far ? 180 : 32) : (distant ? 54 : far ? 34 : 20);
   const auto consider = [&](std::int64_t c, std::int64_t r, std::int64_t q) {
     const std::int64_t block_rows = ceil_div(height, r), block_columns = ceil_div(width, q);
-    const EvenSplit points(block_columns, max_points);
+    // Two short rows share a tile.
+    const bool pairs = 2 * block_columns <= max_points && block_rows > 1;
+    const EvenSplit points(pairs ? 2 * block_columns : block_columns, max_points);
     const double row_step =
-        static_cast<double>(points.parts) *
-        channels_step_cycles(static_cast<double>(block_columns) / static_cast<double>(points.parts),
+        static_cast<double>(points.parts) / (pairs ? 2 : 1) *
+        channels_step_cycles(static_cast<double>(points.total) / static_cast<double>(points.parts),
                              static_cast<double>(all_tiles.total) / static_cast<double>(all_tiles.parts));
     const std::int64_t rounds = ceil_div(s.batch * s.groups * s.output[0] * q * r * c, threads);
     const auto tiles = static_cast<double>(ceil_div(all_tiles.parts, c));
@@ -215,8 +221,10 @@ ChannelsBlocks<T>::ChannelsBlocks(const ConvShape& s, bool scattered, const Chan
         (row_step * static_cast<double>(depth) * sharing + static_cast<double>(block_columns) * storing +
          static_cast<double>(points.parts) * 30);
     const double elements = block_elements(s, block_rows, block_columns);
-    // From L3, then to and from L2.
-    const double copying = elements * static_cast<double>(element_bytes) / (copies ? 10 : 60);
+    // From L3, then to and from L2, row by row for each phase of the columns.
+    const double copying = copies ? elements * static_cast<double>(element_bytes) / 10 +
+                                        6 * block_lines(s, block_rows) * static_cast<double>(point_step(s, 2))
+                                  : elements * static_cast<double>(element_bytes) / 60;
     const double weights =
         tiles * static_cast<double>(depth * max_vectors * kernels.lanes * element_bytes) / 24;
     const double total = static_cast<double>(rounds) * (products + copying + weights + 600);

@@ -1,0 +1,121 @@
+// The kernels of depthwise convolution with channels in the lanes: contract in conv/depthwise_lanes_kernels.h; this
+// source is compiled once per level.
+//
+// Eight neighbouring points of a row go together: a tap's weights are loaded once for all of them, and eight chains hide
+// the latency of the multiply-adds, so that loads are the bound, two a cycle.
+#include "conv/depthwise_lanes_kernels.h"
+
+#include "simd/transposed_planes.h"
+#include "simd/vec.h"
+
+namespace convnative {
+namespace CONVNATIVE_ISA {
+namespace {
+
+// `Inside`: all taps of all the points lie in the source.
+template <class T, int Count, bool Inside>
+CONVNATIVE_INLINE void add_points(const DepthwiseLanesPart<T>& p, std::int64_t row, std::int64_t first,
+                                  T* result) {
+  using V = Vec<T>;
+  using Reg = typename V::Reg;
+  constexpr int lanes = V::lanes;
+  const std::ptrdiff_t apart = p.column.step * lanes, tap_apart = p.column.tap_step * lanes;
+  const std::ptrdiff_t result_apart = p.result_column * lanes;
+  Reg sums[Count];
+#pragma GCC unroll 8
+  for (int c = 0; c < Count; ++c) sums[c] = V::load(result + c * result_apart);
+  const T* row_weight = p.weight;
+  for (std::int64_t r = 0; r < p.row.taps;
+       ++r, row += p.row.tap_step, row_weight += p.row.weight_step * lanes) {
+    const bool row_inside = Inside || (row >= 0 && row < p.row.extent);
+    const T* weight = row_weight;
+    if constexpr (Inside) {
+      const T* source = p.source + ((row - p.source_row) * p.pitch + (first - p.source_column)) * lanes;
+      for (std::int64_t t = p.column.taps; t > 0;
+           --t, source += tap_apart, weight += p.column.weight_step * lanes) {
+        const Reg factor = V::load(weight);
+#pragma GCC unroll 8
+        for (int c = 0; c < Count; ++c) sums[c] = V::fma(factor, V::load(source + c * apart), sums[c]);
+      }
+    } else {
+      std::int64_t column = first;
+      for (std::int64_t t = p.column.taps; t > 0;
+           --t, column += p.column.tap_step, weight += p.column.weight_step * lanes) {
+        const Reg factor = V::load(weight);
+#pragma GCC unroll 8
+        for (int c = 0; c < Count; ++c) {
+          const std::int64_t place = column + c * p.column.step;
+          const bool inside = row_inside && place >= 0 && place < p.column.extent;
+          const Reg x =
+              inside
+                  ? V::load(p.source + ((row - p.source_row) * p.pitch + (place - p.source_column)) * lanes)
+                  : V::zero();
+          sums[c] = V::fma(factor, x, sums[c]);
+        }
+      }
+    }
+  }
+#pragma GCC unroll 8
+  for (int c = 0; c < Count; ++c) V::store(result + c * result_apart, sums[c]);
+}
+
+template <class T>
+void add(const DepthwiseLanesPart<T>& given) {
+  const DepthwiseLanesPart<T> p = given;  // which no store can change
+  constexpr int lanes = Vec<T>::lanes;
+  const std::int64_t row_span = (p.row.taps - 1) * p.row.tap_step;
+  for (std::int64_t y = p.row_begin; y < p.row_end; ++y) {
+    const std::int64_t row = p.row.at(y);
+    const bool row_inside = row >= 0 && row + row_span < p.row.extent;
+    T* result = p.result + (y - p.row_begin) * p.result_row * lanes;
+    const auto add_some = [&](std::int64_t x, auto count) __attribute__((always_inline)) {
+      constexpr int points = decltype(count)::value;
+      const std::int64_t first = p.column.at(x);
+      if (row_inside && p.column.inside(first, (points - 1) * p.column.step))
+        add_points<T, points, true>(p, row, first, result);
+      else
+        add_points<T, points, false>(p, row, first, result);
+      result += points * p.result_column * lanes;
+    };
+    std::int64_t x = p.column_begin;
+    for (; x + 8 <= p.column_end; x += 8) add_some(x, std::integral_constant<int, 8>{});
+    if (x + 4 <= p.column_end) {
+      add_some(x, std::integral_constant<int, 4>{});
+      x += 4;
+    }
+    if (x + 2 <= p.column_end) {
+      add_some(x, std::integral_constant<int, 2>{});
+      x += 2;
+    }
+    if (x < p.column_end) add_some(x, std::integral_constant<int, 1>{});
+  }
+}
+
+template <class T>
+void load(const T* source, std::ptrdiff_t plane_step, std::int64_t planes, std::int64_t count, T* block) {
+  load_lanes(source, plane_step, planes, count, block);
+}
+
+template <class T>
+void fill(const T* vector, std::int64_t count, T* block) {
+  const typename Vec<T>::Reg value = Vec<T>::load(vector);
+  for (std::int64_t i = 0; i < count; ++i) Vec<T>::store(block + i * Vec<T>::lanes, value);
+}
+
+template <class T>
+constexpr const char* name = "f32_depthwise_lanes_" CONVNATIVE_ISA_NAME;
+template <>
+constexpr const char* name<double> = "f64_depthwise_lanes_" CONVNATIVE_ISA_NAME;
+
+template <class T>
+constexpr DepthwiseLanesKernels<T> kernels{name<T>, Vec<T>::lanes, load<T>, store_lanes<T>, fill<T>, add<T>};
+
+}  // namespace
+
+extern const DepthwiseLanesKernels<float> depthwise_lanes_kernels_f32;
+extern const DepthwiseLanesKernels<double> depthwise_lanes_kernels_f64;
+const DepthwiseLanesKernels<float> depthwise_lanes_kernels_f32 = kernels<float>;
+const DepthwiseLanesKernels<double> depthwise_lanes_kernels_f64 = kernels<double>;
+
+}  // namespace CONVNATIVE_ISA
+}  // namespace convnative

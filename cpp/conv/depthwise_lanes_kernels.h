@@ -1,0 +1,50 @@
+// The kernel table of depthwise convolution with channels in the lanes: what the driver calls and the ISA sources
+// provide.
+//
+// A block holds what some results need of up to `lanes` channels, one vector for each place (simd/transposed_planes.h),
+// and so do the weights, one for each tap. A tap of a result is then a load and a multiply-add for all the channels,
+// whatever the stride:
+//
+//   result[point] += sum over (row tap, column tap) of weight[tap] * source[point * step + first + tap * tap_step]
+//
+// * Each lane is one chain of fused multiply-adds in that order, from what the result holds.
+// * What lies outside of the source counts as zero and is not read.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "conv/depthwise_kernels.h"
+#include "convnative/types.h"
+
+namespace convnative {
+
+// Distances of blocks are in vectors. The axes' weight_step, too; their pitch is not used.
+template <class T>
+struct DepthwiseLanesPart {
+  const T* source;  // the place (source_row, source_column)
+  std::int64_t source_row, source_column;
+  std::ptrdiff_t pitch;  // of the source's rows
+  DepthwiseAxis row, column;
+  std::int64_t row_begin, row_end, column_begin, column_end;  // points
+  const T* weight;                                            // of the first tap
+  T* result;                                                  // of the point (row_begin, column_begin)
+  std::ptrdiff_t result_row, result_column;                   // from point to point
+};
+
+template <class T>
+struct DepthwiseLanesKernels {
+  const char* name;
+  int lanes;
+  // Planes of `count` elements, `plane_step` apart, to and from a block, which has room for a multiple of the lanes.
+  void (*load)(const T* source, std::ptrdiff_t plane_step, std::int64_t planes, std::int64_t count, T* block);
+  void (*store)(const T* block, std::int64_t count, T* result, std::ptrdiff_t plane_step,
+                std::int64_t planes);
+  void (*fill)(const T* vector, std::int64_t count, T* block);
+  void (*add)(const DepthwiseLanesPart<T>&);
+};
+
+template <class T>
+const DepthwiseLanesKernels<T>& depthwise_lanes_kernels(Isa isa);
+
+}  // namespace convnative
