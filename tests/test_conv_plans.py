@@ -37,7 +37,9 @@ def test_the_first_algorithm_that_is_wanted_is_chosen(operation, dtype, isa):
     assert plan["isa"] == isa
     before = names[: names.index(plan["algorithm"])]
     assert [f"not {name}: " in plan["reason"] for name in before] == [True] * len(before)
-    refused = {"inner_product", "winograd_3"} | ({"depthwise"} if operation != "grad_weight" else set())
+    refused = {"inner_product", "depthwise_lanes", "winograd_3"}
+    if operation != "grad_weight":
+        refused.add("depthwise")
     for name in names:
         if name in refused or (dtype == "float64" and name.startswith("winograd")):
             with pytest.raises(ValueError, match=f"algorithm: {name} does not apply: "):
