@@ -62,8 +62,8 @@ def test_every_stride_and_dilation_is_exact(taps, dtype, isa):
 
 
 def test_a_kernel_of_many_taps_is_exact(dtype, isa):
-    for stride, dilation in [(1, 1), ((2, 3), 1), (3, 2)]:
-        check_exact((2, 5, 70, 67), (31, 31), (stride, (15, 31), dilation), dtype)
+    for stride in [1, (2, 3), 3]:
+        check_exact((2, 5, 70, 67), (31, 31), (stride, (15, 31), 1), dtype)
 
 
 def test_signals_and_volumes_are_exact(dtype, isa):
