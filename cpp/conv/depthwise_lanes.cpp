@@ -84,6 +84,8 @@ class DepthwiseLanes final : public ConvAlgorithm {
         result_(forward_ ? shape_.output : shape_.input),
         kernels_(depthwise_lanes_kernels<T>(problem.isa)),
         blocks_(shape_, forward_, kernels_.lanes, sizeof(T)),
+        covers_(forward_ || (phases(0).cover_all_inputs() && phases(1).cover_all_inputs() &&
+                             phases(2).cover_all_inputs())),
         epilogue_(problem),
         threads_(problem.threads) {}
 
@@ -149,10 +151,13 @@ class DepthwiseLanes final : public ConvAlgorithm {
     return weight_vectors() + 1 + blocks_.source_vectors + blocks_.result_vectors;
   }
 
+  AxisPhases phases(std::size_t axis) const {
+    return AxisPhases(shape_, axis, shape_.pad_before[axis], shape_.input[axis]);
+  }
   template <class Body>
   void for_each_phase(std::size_t axis, Body body) const {
     if (forward_) return body(forward_axis(shape_, axis));
-    AxisPhases(shape_, axis, shape_.pad_before[axis], shape_.input[axis]).for_each([&](const AxisPhase& p) {
+    phases(axis).for_each([&](const AxisPhase& p) {
       if (p.points > 0) body(phase_axis(shape_, axis, p));
     });
   }
@@ -181,7 +186,7 @@ class DepthwiseLanes final : public ConvAlgorithm {
     for (std::int64_t l = 0; l < lanes; ++l)
       start[l] = bias == nullptr ? T{0} : bias[b.channel + std::min(l, planes - 1)];
     const std::int64_t height = b.row_end - b.row_begin, width = b.column_end - b.column_begin;
-    kernels_.fill(start, height * width, result);
+    if (!covers_) kernels_.fill(start, height * width, result);
     kernels_.load(static_cast<const T*>(arrays.weight) + b.channel * taps, taps, planes, taps, weights);
 
     const Places rows = source_places(1, b.row_begin, b.row_end);
@@ -191,7 +196,6 @@ class DepthwiseLanes final : public ConvAlgorithm {
     DepthwiseLanesPart<T> part{};
     part.source = source, part.pitch = columns.end - columns.begin;
     part.source_row = rows.begin, part.source_column = columns.begin;
-    part.result_row = width;
     for_each_phase(0, [&](const LatticeAxis& depth) {
       const Range points(depth, b.depth, b.depth + 1);
       if (points.begin >= points.end) return;
@@ -206,6 +210,7 @@ class DepthwiseLanes final : public ConvAlgorithm {
             if (y.begin >= y.end || x.begin >= x.end) return;
             part.row = row.source, part.column = column.source;
             if (!inside) part.row.extent = 0;
+            part.start = covers_ && t == 0 ? start : nullptr;
             part.row.weight_step *= shape_.kernel[2];
             part.row_begin = y.begin, part.row_end = y.end;
             part.column_begin = x.begin, part.column_end = x.end;
@@ -256,6 +261,7 @@ class DepthwiseLanes final : public ConvAlgorithm {
   Extents source_, result_;
   const DepthwiseLanesKernels<T>& kernels_;
   LanesBlocks blocks_;
+  bool covers_;  // every result has a tap
   Epilogue<T> epilogue_;
   int threads_;
 };

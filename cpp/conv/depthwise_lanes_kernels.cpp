@@ -23,7 +23,7 @@ CONVNATIVE_INLINE void add_points(const DepthwiseLanesPart<T>& p, std::int64_t r
   const std::ptrdiff_t result_apart = p.result_column * lanes;
   Reg sums[Count];
 #pragma GCC unroll 8
-  for (int c = 0; c < Count; ++c) sums[c] = V::load(result + c * result_apart);
+  for (int c = 0; c < Count; ++c) sums[c] = V::load(p.start != nullptr ? p.start : result + c * result_apart);
   const T* row_weight = p.weight;
   for (std::int64_t r = 0; r < p.row.taps;
        ++r, row += p.row.tap_step, row_weight += p.row.weight_step * lanes) {

@@ -5,9 +5,9 @@
 // and so do the weights, one for each tap. A tap of a result is then a load and a multiply-add for all the channels,
 // whatever the stride:
 //
-//   result[point] += sum over (row tap, column tap) of weight[tap] * source[point * step + first + tap * tap_step]
+//   result[point] = start + sum over (row tap, column tap) of weight[tap] * source[point * step + first + tap * tap_step]
 //
-// * Each lane is one chain of fused multiply-adds in that order, from what the result holds.
+// * Each lane is one chain of fused multiply-adds in that order.
 // * What lies outside of the source counts as zero and is not read.
 #pragma once
 
@@ -28,6 +28,7 @@ struct DepthwiseLanesPart {
   DepthwiseAxis row, column;
   std::int64_t row_begin, row_end, column_begin, column_end;  // points
   const T* weight;                                            // of the first tap
+  const T* start;                                             // of every sum; null: what the result holds
   T* result;                                                  // of the point (row_begin, column_begin)
   std::ptrdiff_t result_row, result_column;                   // from point to point
 };
