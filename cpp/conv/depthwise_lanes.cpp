@@ -34,10 +34,6 @@ constexpr std::int64_t widest_lanes_bytes = 64;
 // Multiply-adds and moved elements of a task at the least.
 constexpr std::int64_t least_task_work = 1 << 14;
 
-constexpr Extents plane_pitch(const Extents& extents) {
-  return {extents[1] * extents[2], extents[2], 1};
-}
-
 // Places of the source that `count` neighbouring results need at the most.
 std::int64_t source_extent(const ConvShape& s, bool forward, std::size_t axis, std::int64_t count) {
   const std::int64_t reach = (s.kernel[axis] - 1) * s.dilation[axis];
@@ -129,7 +125,7 @@ class DepthwiseLanes final : public ConvAlgorithm {
     std::int64_t image, channel, depth;
     std::int64_t row_begin, row_end, column_begin, column_end;
   };
-  // The points of an axis whose results lie in a range, and the places of the source that they read.
+  // The points of an axis whose results lie in a range.
   struct Range {
     std::int64_t begin, end;
 
