@@ -587,7 +587,8 @@ PlaneCosts plane_costs(const ConvShape& s, bool forward) {
 
 // The same of the gradient in the input of one channel: planes of grad_output, of volumes their slices, go one by one.
 double one_channel_gradient_cycles(const ConvShape& s) {
-  const auto planes = static_cast<double>(s.batch * s.out_channels * s.input[0] * s.kernel[0]);
+  const double planes = static_cast<double>(s.batch * s.out_channels) * static_cast<double>(s.input[0]) *
+                        static_cast<double>(s.kernel[0]);
   const auto vectors = static_cast<double>(s.input[1] * ceil_div(s.input[2], depthwise_wide<float>));
   const auto taps = static_cast<double>(s.kernel[1] * s.kernel[2]);
   const double starting = s.input[0] > 1 ? 50 + 15 * static_cast<double>(s.kernel[1]) : 50;
@@ -614,7 +615,8 @@ double depthwise_cycles(const ConvShape& s, bool forward) {
   const double plane =
       costs.start + vectors * (tiles * (costs.tile + costs.tile_tap * taps(2)) +
                                static_cast<double>(rows) * (costs.row + costs.tap * taps(1) * taps(2)));
-  return static_cast<double>(s.batch * s.groups * result[0] * share(1) * share(2)) * taps(0) * plane;
+  return static_cast<double>(s.batch * s.groups * result[0]) * static_cast<double>(share(1)) *
+         static_cast<double>(share(2)) * taps(0) * plane;
 }
 
 const char* depthwise_why_not(const ConvProblem& problem) {

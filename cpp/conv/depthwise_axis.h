@@ -1,4 +1,4 @@
-// The points of one axis of a depthwise convolution: those of the forward, or of one phase of the gradient in the input.
+// The points of one axis of a depthwise convolution: of the forward, or of one phase of the gradient in the input.
 #pragma once
 
 #include <cstddef>

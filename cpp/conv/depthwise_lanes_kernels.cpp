@@ -1,8 +1,8 @@
 // The kernels of depthwise convolution with channels in the lanes: contract in conv/depthwise_lanes_kernels.h; this
 // source is compiled once per level.
 //
-// Eight neighbouring points of a row go together: a tap's weights are loaded once for all of them, and eight chains hide
-// the latency of the multiply-adds, so that loads are the bound, two a cycle.
+// Eight neighbouring points of a row go together: a tap's weights are loaded once for all of them, and eight chains
+// hide the latency of the multiply-adds, so that loads are the bound, two a cycle.
 #include "conv/depthwise_lanes_kernels.h"
 
 #include "simd/transposed_planes.h"

@@ -5,7 +5,8 @@
 // and so do the weights, one for each tap. A tap of a result is then a load and a multiply-add for all the channels,
 // whatever the stride:
 //
-//   result[point] = start + sum over (row tap, column tap) of weight[tap] * source[point * step + first + tap * tap_step]
+//   result[point] = start +
+//       sum over (row tap, column tap) of weight[tap] * source[point * step + first + tap * tap_step]
 //
 // * Each lane is one chain of fused multiply-adds in that order.
 // * What lies outside of the source counts as zero and is not read.

@@ -18,8 +18,8 @@ constexpr std::int64_t most_transposed_panels = 4;
 // Rows of B that are read in place are asked for this many steps ahead.
 constexpr std::int64_t rows_ahead = 16;
 
-// Panels that are packed together where B is larger than L2, and rows of it at a time. Pieces as wide as one panel are too short for the hardware
-// to follow, and where rows lie a multiple of 4 KiB apart those of a panel evict one another.
+// Panels that are packed together where B is larger than L2, and rows of it at a time. Pieces as wide as one panel are
+// too short for the hardware to follow, and where rows lie a multiple of 4 KiB apart those of a panel evict one another.
 constexpr std::int64_t most_grouped_panels = 4;
 constexpr std::int64_t grouped_rows = 8;
 
@@ -80,9 +80,8 @@ MatmulPlan<T>::MatmulPlan(const Matmul<T>& product, Isa isa, int threads, bool p
   if (rows == 0 || columns_ == 0) return;
   // Two blocks per thread even out their ends; columns are cut first, because each row block packs B again.
   const std::int64_t most = most_rows(rows);
-  const std::int64_t row_macs = std::max<std::int64_t>(k_, 1) * panel_columns();
   const std::int64_t most_panels = std::clamp<std::int64_t>(
-      most_macs_per_lane * kernels_.lanes / (most * row_macs), 1, most_panels_together(product));
+      most_macs_per_lane * kernels_.lanes / (most * row_macs()), 1, most_panels_together(product));
   panels_per_block_ = std::clamp<std::int64_t>(ceil_div(panels_.parts, 2 * threads), 1, most_panels);
   column_blocks_ = ceil_div(panels_.parts, panels_per_block_);
   if (!transposes() && product.b_column == 1 &&
@@ -94,8 +93,14 @@ MatmulPlan<T>::MatmulPlan(const Matmul<T>& product, Isa isa, int threads, bool p
                                                std::min<std::int64_t>(kernels_.max_rows, rows), most));
 }
 
-// Panels of a block: NC, or as many as there are sums for. Where A stays in L2 for all of k, B's columns are read in one
-// go, panel after panel, as the hardware expects.
+// Of a row of a panel; a sum may be of any length.
+template <class T>
+std::int64_t MatmulPlan<T>::row_macs() const {
+  return std::clamp<std::int64_t>(k_, 1, most_macs_per_lane * kernels_.lanes) * panel_columns();
+}
+
+// Panels of a block: NC, or as many as there are sums for. Where A stays in L2 for all of k, B's columns are read in
+// one go, panel after panel, as the hardware expects.
 template <class T>
 std::int64_t MatmulPlan<T>::most_panels_together(const Matmul<T>& p) const {
   if (transposes()) return most_transposed_panels;
@@ -107,8 +112,7 @@ std::int64_t MatmulPlan<T>::most_panels_together(const Matmul<T>& p) const {
 // Rows of a block: MC, fewer where k is so long that a task would take too long.
 template <class T>
 std::int64_t MatmulPlan<T>::most_rows(std::int64_t rows) const {
-  const std::int64_t row_macs = std::max<std::int64_t>(k_, 1) * panel_columns();
-  return std::min(rows, std::clamp<std::int64_t>(most_macs_per_lane * kernels_.lanes / row_macs,
+  return std::min(rows, std::clamp<std::int64_t>(most_macs_per_lane * kernels_.lanes / row_macs(),
                                                  kernels_.max_rows, gemm_blocking<T>().mc));
 }
 

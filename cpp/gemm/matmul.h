@@ -4,8 +4,8 @@
 //
 //   panels         rows of A against panels of NR columns of B, packed: for every product, or once, beforehand
 //   rows_in_place  the same, B's rows loaded where they lie: few rows of A do not use a packed element often enough
-//   transposed     C' = B' * A': columns of B, contiguous where they lie, against panels of rows of A. Packing A is less
-//                  work than packing B where A has few rows; they should fill vectors
+//   transposed     C' = B' * A': columns of B, contiguous where they lie, against panels of rows of A. Packing A is
+//                  less work than packing B where A has few rows; they should fill vectors
 //
 // All three compute the same chains of multiply-adds: the choice changes no bit.
 //
@@ -49,6 +49,7 @@ class MatmulPlan {
   double pack_cycles(std::int64_t columns, bool contiguous, std::int64_t rows) const;
   double product_cycles(std::int64_t rows, std::int64_t columns) const;
   std::int64_t most_rows(std::int64_t rows) const;
+  std::int64_t row_macs() const;
   std::int64_t most_panels_together(const Matmul<T>& product) const;
   bool packs() const { return !prepacked_ && operands_ != MatmulOperands::rows_in_place; }
   bool transposes() const { return operands_ == MatmulOperands::transposed; }
