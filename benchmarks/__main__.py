@@ -20,7 +20,8 @@ from .harness import REST_SECONDS, ROUND_SECONDS, Worker, compare, measure
 from .peers import PEERS
 from .pictures import PICTURES, PictureCase, PictureShape
 from .pooling import POOL_SHAPES, PoolCase
-from .shapes import IMAGES, SHAPES, select
+from .selection import select
+from .shapes import IMAGES, SHAPES
 from .training import NETWORKS, TrainingStep
 
 if TYPE_CHECKING:
@@ -110,7 +111,10 @@ def _add_options(command: argparse.ArgumentParser) -> None:
         command.add_argument("--shapes", default="all", help=f"all, or one of {', '.join(NETWORKS)}")
         return
     default = {"images": "all", "pooling": "all", "scaling": "N=1 3x3 64-64 @56"}.get(name, "overview")
-    rows = "all, required, overview, a network, a class, or part of a row's label; with ; between several"
+    rows = (
+        "all, required, overview, a network, a class, part of a row's label, or, of convolutions, "
+        "drawn COUNT SEED; with ; between several"
+    )
     command.add_argument("--shapes", default=default, help=f"{rows} (default: %(default)s)")
     command.add_argument("--dtype", choices=TOLERANCES, default="float32")
     operations = ",".join(COMMAND_OPERATIONS.get(name, OPERATIONS[:1]))

@@ -1,8 +1,7 @@
 """
 The convolutions that are measured: every distinct one of known networks, a row each, and some beside them.
 
-A row is a `Shape`; its class is read off its geometry, and reports give a mean per class. `select` finds
-rows by the name of a selection, a network, a class, or by a part of their label.
+A row is a `Shape`; its class is read off its geometry, and reports give a mean per class.
 """
 
 from __future__ import annotations
@@ -346,35 +345,12 @@ OVERVIEW = (
 )
 
 
-def _batched(rows: Iterable[Shape]) -> list[Shape]:
+def batched(rows: Iterable[Shape]) -> list[Shape]:
     shapes = (replace(row, batch=batch) for row in rows for batch in BATCHES)
     return [shape for shape in shapes if shape.batch == 1 or shape.elements <= MOST_ELEMENTS]
 
 
 # Without what several networks share, in the order above.
 SHAPES = tuple(
-    dict.fromkeys(itertools.chain(REQUIRED, OVERVIEW, *(_batched(rows) for rows in NETWORKS.values())))
+    dict.fromkeys(itertools.chain(REQUIRED, OVERVIEW, *(batched(rows) for rows in NETWORKS.values())))
 )
-
-
-def select(which: str, shapes: Iterable[Shape] = SHAPES) -> list[Shape]:
-    """
-    Rows of `shapes` for "all", "required", "overview", a network, a class, or the part of a label.
-
-    Several of these may stand with semicolons between them.
-    """
-    shapes = tuple(shapes)
-    chosen: dict[Shape, None] = {}
-    for name in which.split(";"):
-        if name == "all":
-            found: Iterable[Shape] = shapes
-        elif name in ("required", "overview"):
-            found = REQUIRED if name == "required" else OVERVIEW
-        elif name in NETWORKS:
-            found = _batched(NETWORKS[name])
-        elif name in CLASSES:
-            found = (shape for shape in shapes if shape.kind == name)
-        else:
-            found = (shape for shape in shapes if name in shape.label)
-        chosen.update(dict.fromkeys(shape for shape in found if shape in shapes))
-    return list(chosen)

@@ -27,8 +27,8 @@ processes = pytest.mark.skipif("CONVNATIVE_MAX_ISA" in os.environ, reason="runs 
 def benchmarks(monkeypatch):
     monkeypatch.syspath_prepend(ROOT)
     modules = (
-        *("cases", "environments", "harness", "peers", "pictures", "report", "scaling", "shapes"),
-        *("training", "worker"),
+        *("cases", "environments", "harness", "peers", "pictures", "report", "scaling", "selection"),
+        *("shapes", "training", "worker"),
     )
     return SimpleNamespace(**{name: importlib.import_module(f"benchmarks.{name}") for name in modules})
 
@@ -53,7 +53,7 @@ def test_shapes_are_distinct_convolutions(benchmarks):
 def test_pictures_are_distinct(benchmarks):
     rows = benchmarks.pictures.PICTURES
     assert len({row.label for row in rows}) == len(rows)
-    (found,) = benchmarks.shapes.select("7x7 uint8 RGB @1080", rows)
+    (found,) = benchmarks.selection.select("7x7 uint8 RGB @1080", rows)
     assert found.label == "filter 7x7 uint8 RGB @1080x1920"
 
 
@@ -89,7 +89,7 @@ def test_class(benchmarks, label, kind):
 
 
 def test_select(benchmarks):
-    shapes, select = benchmarks.shapes, benchmarks.shapes.select
+    shapes, select = benchmarks.shapes, benchmarks.selection.select
     assert select("all") == list(shapes.SHAPES)
     required = ["N=1 3x3 64-64 @56", "N=16 3x3 64-64 @56", "N=1 3x3 256-256 @14", "N=16 3x3 256-256 @14"]
     assert [shape.label for shape in select("required")] == required
@@ -102,6 +102,23 @@ def test_select(benchmarks):
     assert [(shape.out_channels, shape.batch) for shape in select("lenet")] == lenet
     assert len(select("1080x1920", shapes.IMAGES)) == 6
     assert select("nothing") == []
+
+
+def test_drawn_convolutions(benchmarks):
+    """Different ones, the same for the same seed, of every kind and with an output."""
+    select = benchmarks.selection.select
+    drawn = select("drawn 300 1")
+    assert len(set(drawn)) == 300
+    assert select("drawn 300 1") == drawn
+    assert select("drawn 20") == select("drawn 20 0") != drawn[:20]
+    assert select("drawn 20 1;N=1 11x11 s4")[:20] == drawn[:20]
+    assert select("drawn 20", benchmarks.shapes.IMAGES) == []
+    assert {len(shape.size) for shape in drawn} == {1, 2, 3}
+    assert {shape.transposed for shape in drawn} == {shape.depthwise for shape in drawn} == {True, False}
+    for shape in drawn:
+        assert shape.in_channels % shape.groups == shape.out_channels % shape.groups == 0, shape
+        assert min(shape.output_shape) >= 1, shape
+        assert 4e4 <= shape.flops <= 8e8, shape
 
 
 def test_batches_leave_out_what_is_too_large(benchmarks):
