@@ -221,10 +221,10 @@ ChannelsBlocks<T>::ChannelsBlocks(const ConvShape& s, bool scattered, const Chan
         (row_step * static_cast<double>(depth) * sharing + static_cast<double>(block_columns) * storing +
          static_cast<double>(points.parts) * 30);
     const double elements = block_elements(s, block_rows, block_columns);
-    // From L3, then to and from L2, row by row for each phase of the columns.
-    const double copying = copies ? elements * static_cast<double>(element_bytes) / 10 +
-                                        6 * block_lines(s, block_rows) * static_cast<double>(point_step(s, 2))
-                                  : elements * static_cast<double>(element_bytes) / 60;
+    // From L3, then to and from L2, row by row for each phase of the columns, a few cycles for each of the shortest.
+    const double lines = block_lines(s, block_rows) * static_cast<double>(point_step(s, 2));
+    const double bytes = elements * static_cast<double>(element_bytes);
+    const double copying = copies ? std::max(bytes / 10, 3.5 * lines) : bytes / 60;
     const double weights =
         tiles * static_cast<double>(depth * max_vectors * kernels.lanes * element_bytes) / 24;
     const double total = static_cast<double>(rounds) * (products + copying + weights + 600);
