@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING
 
 from .shapes import Shape
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 # Between what a call costs in any case and a tenth of a second.
 FEWEST_FLOPS, MOST_FLOPS = 4e4, 8e8
@@ -26,19 +22,13 @@ KERNELS = {1: (1, 2, 3, 3, 4, 5, 7, 9, 15), 2: (1, 1, 2, 3, 3, 3, 3, 4, 5, 5, 7,
 
 def drawn(count: int, seed: int) -> list[Shape]:
     """Return `count` different convolutions, the same for the same seed."""
+    rng = random.Random(seed)
     found: dict[Shape, None] = {}
-    for shape in _endless(random.Random(seed)):
-        found[shape] = None
-        if len(found) == count:
-            return list(found)
-    raise AssertionError  # there are always more
-
-
-def _endless(rng: random.Random) -> Iterator[Shape]:
-    while True:
+    while len(found) < count:
         shape = _draw(rng)
         if shape is not None:
-            yield shape
+            found[shape] = None
+    return list(found)
 
 
 def _draw(rng: random.Random) -> Shape | None:

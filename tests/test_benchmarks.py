@@ -112,7 +112,7 @@ def test_drawn_convolutions(benchmarks):
     assert select("drawn 300 1") == drawn
     assert select("drawn 20") == select("drawn 20 0") != drawn[:20]
     assert select("drawn 20 1;N=1 11x11 s4")[:20] == drawn[:20]
-    assert select("drawn 20", benchmarks.shapes.IMAGES) == []
+    assert select("drawn 0") == select("drawn 20", benchmarks.shapes.IMAGES) == []
     assert {len(shape.size) for shape in drawn} == {1, 2, 3}
     assert {shape.transposed for shape in drawn} == {shape.depthwise for shape in drawn} == {True, False}
     for shape in drawn:

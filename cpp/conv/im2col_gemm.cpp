@@ -314,7 +314,8 @@ double cycles_of(const ConvProblem& problem) {
   const double depth = forward ? static_cast<double>(s.macs()) / static_cast<double>(s.groups) /
                                      std::max(static_cast<double>(points) * rows, 1.0)
                                : static_cast<double>(s.out_channels_per_group() * s.taps()) /
-                                     static_cast<double>(volume(s.stride));
+                                     static_cast<double>(s.stride[0]) / static_cast<double>(s.stride[1]) /
+                                     static_cast<double>(s.stride[2]);
   // Panels that span images.
   const double spanning =
       s.batch > 1

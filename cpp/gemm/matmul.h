@@ -34,7 +34,6 @@ class MatmulPlan {
   // Sizes and strides of `product` count, not its arrays. `prepacked`: B's panels come from pack().
   MatmulPlan(const Matmul<T>& product, Isa isa, int threads, bool prepacked = false);
 
-  MatmulOperands operands() const { return operands_; }
   const GemmKernels<T>& kernels() const { return kernels_; }
   std::size_t packed_bytes() const;
   std::size_t workspace_bytes() const;
