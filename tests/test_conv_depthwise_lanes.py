@@ -9,16 +9,18 @@ import reference
 from arrays import assert_exact, assert_same_bits, gamma, generator, small_integers
 from convnative import _core
 
-OPERATIONS = ["forward", "grad_input"]
+OPERATIONS = ["forward", "grad_input", "grad_weight"]
 ALGORITHM = {"algorithm": "depthwise_lanes"}
+# Points whose products a gradient in the weights adds before they join the others in float64.
+MOST_CHAIN = 256
 
 
-def data(shape, kernel, geometry, dtype=None):
-    """Input, weight, bias and grad_output: integers, or normal numbers."""
+def data(shape, kernel, geometry, dtype=None, outputs=1):
+    """Input, weight, bias and grad_output: integers, or normal numbers; `outputs` of each channel."""
     rng = generator("channels in the lanes", shape, kernel, geometry)
-    weight_shape, channels = (shape[1], 1, *kernel), shape[1]
+    weight_shape, channels = (shape[1] * outputs, 1, *kernel), shape[1]
     output = reference.conv_forward(np.zeros(shape), np.zeros(weight_shape), None, *geometry, channels)
-    shapes = shape, weight_shape, (channels,), output.shape
+    shapes = shape, weight_shape, (channels * outputs,), output.shape
     if dtype is None:
         return [small_integers(rng, each) for each in shapes]
     return [rng.standard_normal(each).astype(dtype) for each in shapes]
@@ -26,25 +28,30 @@ def data(shape, kernel, geometry, dtype=None):
 
 def run(operation, arrays, geometry, **options):
     x, w, b, g = arrays
-    groups, axes = w.shape[0], x.ndim - 2
+    groups, axes = x.shape[1], x.ndim - 2
     options = ALGORITHM | options
     if operation == "forward":
         return _core.conv_forward(axes, x, w, b, *geometry, groups, **options)
-    return _core.conv_grad_input(axes, g, w, x.shape, *geometry, groups, **options)
+    if operation == "grad_input":
+        return _core.conv_grad_input(axes, g, w, x.shape, *geometry, groups, **options)
+    return _core.conv_grad_weight(axes, g, x, w.shape, *geometry, groups, **options)
 
 
 def exact(operation, arrays, geometry):
     x, w, b, g = arrays
     if operation == "forward":
-        return reference.conv_forward(x, w, b, *geometry, w.shape[0])
-    return reference.conv_grad_input(g, w, x.shape, *geometry, w.shape[0])
+        return reference.conv_forward(x, w, b, *geometry, x.shape[1])
+    if operation == "grad_input":
+        return reference.conv_grad_input(g, w, x.shape, *geometry, x.shape[1])
+    return reference.conv_grad_weight(g, x, w.shape, *geometry, x.shape[1])
 
 
-def check_exact(shape, kernel, geometry, dtype):
-    arrays = data(shape, kernel, geometry)
+def check_exact(shape, kernel, geometry, dtype, outputs=1):
+    arrays = data(shape, kernel, geometry, outputs=outputs)
     for operation in OPERATIONS:
         actual = run(operation, [array.astype(dtype) for array in arrays], geometry)
-        assert_exact(actual, exact(operation, arrays, geometry), dtype, (operation, shape, kernel, geometry))
+        context = operation, shape, kernel, geometry, outputs
+        assert_exact(actual, exact(operation, arrays, geometry), dtype, context)
 
 
 @pytest.mark.parametrize("stride", [1, 2, 3, 4])
@@ -81,6 +88,17 @@ def test_blocks_of_large_planes_are_exact(dtype, isa):
     check_exact((1, 2, 2500, 9), (6, 3), (3, 1, 2), dtype)
 
 
+@pytest.mark.parametrize("outputs", [2, 3, 7])
+def test_several_outputs_of_a_channel_are_exact(outputs, dtype, isa):
+    for shape, kernel, geometry in [
+        ((2, 5, 14, 11), (3, 3), (2, 1, 1)),
+        ((3, 33, 4, 5), (2, 5), (1, (0, 2), 1)),
+        ((2, 18, 6, 5, 7), (3, 1, 2), ((2, 1, 1), 1, 1)),
+        ((1, 3, 700), (9,), (1, 4, 2)),
+    ]:
+        check_exact(shape, kernel, geometry, dtype, outputs)
+
+
 def test_a_stride_beyond_all_sizes_is_exact(dtype, isa):
     huge = 2**40
     check_exact((2, 3, 6, 7), (3, 2), (huge, 1, 1), dtype)
@@ -101,7 +119,21 @@ def test_floats_within_the_bound(operation, dtype, isa):
         expected = exact(operation, doubles, geometry)
         magnitude = exact(operation, [np.abs(array) for array in doubles], geometry)
         error = np.abs(run(operation, arrays, geometry).astype(np.float64) - expected)
-        assert (error <= float(gamma(int(np.prod(kernel)) + 2, dtype)) * magnitude).all()
+        terms = MOST_CHAIN if operation == "grad_weight" else int(np.prod(kernel))
+        assert (error <= float(gamma(terms + 2, dtype)) * magnitude).all()
+
+
+def test_gradients_of_many_points_round_like_short_sums(isa):
+    """What 256 points in a row add up to goes on in float64, whatever blocks they lie in."""
+    for shape, kernel, geometry in [
+        ((40, 4, 60, 50), (3, 3), (2, 1, 1)),
+        ((900, 3, 5, 4), (2, 2), (1, 1, 1)),
+    ]:
+        x, w, b, g = data(shape, kernel, geometry, np.float32)
+        arrays = np.abs(x), w, b, np.abs(g)
+        expected = exact("grad_weight", [array.astype(np.float64) for array in arrays], geometry)
+        error = np.abs(run("grad_weight", arrays, geometry).astype(np.float64) / expected - 1)
+        assert error.max() <= 5e-7
 
 
 PROBLEMS = [
@@ -114,7 +146,7 @@ PROBLEMS = [
 @pytest.mark.parametrize("operation", OPERATIONS)
 @pytest.mark.parametrize("problem", PROBLEMS, ids=str)
 def test_the_same_bits_for_any_threads_levels_and_neighbours(problem, operation, dtype):
-    """Also of each channel and image beside others or beside one alone."""
+    """Also of each channel beside others or beside one alone, and of each image."""
     shape, kernel, geometry = problem
     x, w, b, g = data(shape, kernel, geometry, dtype)
     results = []
@@ -123,9 +155,11 @@ def test_the_same_bits_for_any_threads_levels_and_neighbours(problem, operation,
         for threads in (1, 2, 3, 7):
             _core.set_num_threads(threads)
             results.append(run(operation, (x, w, b, g), geometry))
-        pair, last = slice(3, 5), slice(-1, None)
-        alone = run(operation, (x[last, pair], w[pair], b[pair], g[last, pair]), geometry)
-        assert_same_bits(alone, np.ascontiguousarray(results[-1][last, pair]))
+        pair = slice(3, 5)
+        images = slice(None) if operation == "grad_weight" else slice(-1, None)
+        alone = run(operation, (x[images, pair], w[pair], b[pair], g[images, pair]), geometry)
+        whole = results[-1][pair] if operation == "grad_weight" else results[-1][images, pair]
+        assert_same_bits(alone, np.ascontiguousarray(whole))
     for other in results[1:]:
         assert_same_bits(other, results[0])
 
@@ -167,15 +201,15 @@ def test_the_choice(isa):
 @pytest.mark.parametrize(
     ("shape", "weight", "geometry", "reason"),
     [
-        ((2, 4, 9, 9), (8, 1, 3, 3), (1, 1, 1, 4), "an output each"),
-        ((2, 4, 9, 9), (4, 2, 3, 3), (1, 1, 1, 2), "an output each"),
-        ((2, 1, 9, 9), (1, 1, 3, 3), (1, 1, 1, 1), "an output each"),
+        ((2, 4, 9, 9), (4, 2, 3, 3), (1, 1, 1, 2), "groups of one input channel"),
+        ((2, 1, 9, 9), (1, 1, 3, 3), (1, 1, 1, 1), "groups of one input channel"),
         ((2, 4, 9, 9), (4, 1, 3, 3), (1, 1, 1, 4, "reflect"), "padding with zeros"),
         ((2, 4, 50, 50), (4, 1, 40, 40), (1, 1, 1, 4), "stay in L1"),
-        ((2, 4, 90, 9000), (4, 1, 3, 3), (1, 0, (1, 4000), 4), "larger than a block"),
+        ((2, 4, 90, 9000), (4, 1, 2, 3), (1, 0, (1, 4000), 4), "larger than a block"),
         ((0, 4, 9, 9), (4, 1, 3, 3), (1, 1, 1, 4), "nothing to sum"),
     ],
 )
-def test_where_it_does_not_apply(shape, weight, geometry, reason):
+@pytest.mark.parametrize("operation", ["forward", "grad_weight"])
+def test_where_it_does_not_apply(operation, shape, weight, geometry, reason):
     with pytest.raises(ValueError, match=f"depthwise_lanes does not apply: .*{reason}"):
-        _core.conv_explain("forward", "float32", shape, weight, *geometry, **ALGORITHM)
+        _core.conv_explain(operation, "float32", shape, weight, *geometry, **ALGORITHM)

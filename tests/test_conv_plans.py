@@ -37,7 +37,7 @@ def test_the_first_algorithm_that_is_wanted_is_chosen(operation, dtype, isa):
     assert plan["isa"] == isa
     before = names[: names.index(plan["algorithm"])]
     assert [f"not {name}: " in plan["reason"] for name in before] == [True] * len(before)
-    refused = {"inner_product", "depthwise_lanes", "winograd_3"}
+    refused = {"cropped_kernel", "inner_product", "depthwise_lanes", "winograd_3"}
     if operation != "grad_weight":
         refused.add("depthwise")
     for name in names:

@@ -8,6 +8,8 @@ const char* never(const ConvProblem&) {
   return nullptr;
 }
 
+constexpr const char* cropped_kernel_reason =
+    "some taps meet padding alone: a smaller kernel, by any other algorithm";
 constexpr const char* inner_product_reason =
     "the kernel covers the input: one dense product over the images, matrices read where they lie";
 constexpr const char* winograd_4_reason =
@@ -29,6 +31,8 @@ constexpr const char* depthwise_reason =
     "depthwise: planes are correlated where they lie, each source row loaded once for all taps of a column";
 constexpr const char* depthwise_lanes_reason =
     "depthwise with channels in the lanes: planes are transposed, then a tap is one load at any stride";
+constexpr const char* depthwise_lanes_sums_reason =
+    "depthwise with channels in the lanes: planes are transposed, the sums of many taps stay in registers";
 constexpr const char* depthwise_sums_reason =
     "depthwise: the sums of many taps stay in registers while planes are read once";
 constexpr const char* im2col_reason =
@@ -37,6 +41,8 @@ constexpr const char* reference_reason = "the definition, summed in float64: the
 
 using enum ConvOperation;
 constexpr ConvAlgorithmEntry entries[] = {
+    {"cropped_kernel", forward, cropped_kernel_reason, true, cropped_kernel_why_not,
+     cropped_kernel_why_slower, make_cropped_kernel},
     {"inner_product", forward, inner_product_reason, true, inner_product_why_not, never, make_inner_product},
     {"depthwise_lanes", forward, depthwise_lanes_reason, true, depthwise_lanes_why_not,
      depthwise_lanes_why_slower, make_depthwise_lanes},
@@ -54,6 +60,8 @@ constexpr ConvAlgorithmEntry entries[] = {
     {"im2col_gemm", forward, im2col_reason, true, never, never, make_im2col_gemm_forward},
     {"reference", forward, reference_reason, true, never, never, make_reference},
 
+    {"cropped_kernel", grad_input, cropped_kernel_reason, true, cropped_kernel_why_not,
+     cropped_kernel_why_slower, make_cropped_kernel},
     {"inner_product", grad_input, inner_product_reason, true, inner_product_why_not, never,
      make_inner_product},
     {"depthwise_lanes", grad_input, depthwise_lanes_reason, true, depthwise_lanes_why_not,
@@ -73,8 +81,12 @@ constexpr ConvAlgorithmEntry entries[] = {
     {"im2col_gemm", grad_input, im2col_reason, true, never, never, make_im2col_gemm_grad_input},
     {"reference", grad_input, reference_reason, true, never, never, make_reference},
 
+    {"cropped_kernel", grad_weight, cropped_kernel_reason, true, cropped_kernel_why_not,
+     cropped_kernel_why_slower, make_cropped_kernel},
     {"inner_product", grad_weight, inner_product_reason, true, inner_product_why_not, never,
      make_inner_product},
+    {"depthwise_lanes", grad_weight, depthwise_lanes_sums_reason, true, depthwise_lanes_grad_weight_why_not,
+     depthwise_lanes_grad_weight_why_slower, make_depthwise_lanes_grad_weight},
     {"depthwise", grad_weight, depthwise_sums_reason, true, depthwise_grad_weight_why_not,
      depthwise_grad_weight_why_slower, make_depthwise_grad_weight},
     {"winograd_4", grad_weight, winograd_4_reason, false, winograd_why_not<4>,

@@ -56,6 +56,9 @@ std::shared_ptr<const ConvAlgorithm> make_im2col_gemm_grad_input(const ConvProbl
 std::shared_ptr<const ConvAlgorithm> make_im2col_gemm_grad_weight(const ConvProblem&);
 std::shared_ptr<const ConvAlgorithm> make_reference(const ConvProblem&);
 
+const char* cropped_kernel_why_not(const ConvProblem&);
+const char* cropped_kernel_why_slower(const ConvProblem&);
+std::shared_ptr<const ConvAlgorithm> make_cropped_kernel(const ConvProblem&);
 const char* inner_product_why_not(const ConvProblem&);
 std::shared_ptr<const ConvAlgorithm> make_inner_product(const ConvProblem&);
 const char* direct_strip_why_not(const ConvProblem&);
@@ -77,13 +80,19 @@ double im2col_gemm_grad_weight_cycles(const ConvProblem&);
 const char* depthwise_why_not(const ConvProblem&);
 const char* depthwise_why_slower(const ConvProblem&);
 std::shared_ptr<const ConvAlgorithm> make_depthwise(const ConvProblem&);
-// Of one channel to one, on one core with AVX-512, roughly.
+// Of groups of one channel, on one core with AVX-512, roughly.
 double depthwise_cycles(const ConvShape& shape, bool forward);
 const char* depthwise_lanes_why_not(const ConvProblem&);
 const char* depthwise_lanes_why_slower(const ConvProblem&);
 std::shared_ptr<const ConvAlgorithm> make_depthwise_lanes(const ConvProblem&);
+const char* depthwise_lanes_grad_weight_why_not(const ConvProblem&);
+const char* depthwise_lanes_grad_weight_why_slower(const ConvProblem&);
+std::shared_ptr<const ConvAlgorithm> make_depthwise_lanes_grad_weight(const ConvProblem&);
 const char* depthwise_grad_weight_why_not(const ConvProblem&);
 const char* depthwise_grad_weight_why_slower(const ConvProblem&);
+// Of it, and of the matrix products that are the alternative, on one core with AVX-512, roughly.
+double depthwise_grad_weight_cycles(const ConvProblem&);
+double grad_weight_products_cycles(const ConvProblem&);
 std::shared_ptr<const ConvAlgorithm> make_depthwise_grad_weight(const ConvProblem&);
 
 // Winograd in tiles of Outputs x Outputs; 2, 3 or 4.

@@ -573,7 +573,9 @@ PlaneCosts plane_costs(const ConvShape& s, bool forward) {
     return one_row ? PlaneCosts{490, 2.4, 0, 2.2} : PlaneCosts{90, 58, 0, 0.6, 10};
   }
   if (!forward) {
-    const bool pairs = s.stride[2] == 2 && s.kernel[2] == 3 && s.dilation[2] == 1 &&
+    // Two columns at once write what is whole.
+    const bool pairs = s.out_channels == s.groups && s.stride[2] == 2 && s.kernel[2] == 3 &&
+                       s.dilation[2] == 1 &&
                        (one_row ? s.kernel[1] == 1 : s.kernel[1] == 3 && s.stride[1] == 2);
     if (pairs) return {0, 0, 0, one_row ? 3.2 : 2.4};
     return one_row ? PlaneCosts{260, 0, 20, 6} : PlaneCosts{33, 51, 11, 0.6};
@@ -615,7 +617,7 @@ double depthwise_cycles(const ConvShape& s, bool forward) {
   const double plane =
       costs.start + vectors * (tiles * (costs.tile + costs.tile_tap * taps(2)) +
                                static_cast<double>(rows) * (costs.row + costs.tap * taps(1) * taps(2)));
-  return static_cast<double>(s.batch * s.groups * result[0]) * static_cast<double>(share(1)) *
+  return static_cast<double>(s.batch * s.out_channels * result[0]) * static_cast<double>(share(1)) *
          static_cast<double>(share(2)) * taps(0) * plane;
 }
 

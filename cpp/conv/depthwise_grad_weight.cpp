@@ -9,9 +9,9 @@
 // lanes are added in float64.
 //
 //   tasks: some input channels of a group x parts of the (image, depth, block of rows and columns) x some of its output
-//   channels x groups of taps, in parallel
+//   channels x some groups of taps, in parallel
 //     for each block                                                              of a plane: L1
-//       for each pair: a kernel that walks down its rows, the group's sums in registers
+//       for each group of taps, for each pair: a kernel that walks down its rows, the group's sums in registers
 //   tasks: pairs: the parts, in ascending order, to grad_weight
 //
 // How blocks are cut and shared out in parts depends on the shape alone. How many pairs share a task, and the blocks
@@ -130,13 +130,13 @@ class DepthwiseGradWeight final : public ConvAlgorithm {
   void run(const ConvArrays& arrays, const void* /*packed*/, void* workspace) const override {
     auto* const part_sums = static_cast<double*>(workspace);
     char* const thread_sums = static_cast<char*>(workspace) + part_sums_bytes();
-    const std::int64_t tap_groups = axes_[0].taps * static_cast<std::int64_t>(groups_.size());
+    const std::int64_t tap_chunks = ceil_div(tap_groups(), tap_groups_at_once_);
     const std::int64_t pairs = shape_.out_channels * shape_.in_channels_per_group();
     const std::int64_t outputs = shape_.out_channels_per_group(), inputs = shape_.in_channels_per_group();
     const std::int64_t output_chunks = ceil_div(outputs, outputs_at_once_);
     const std::int64_t input_chunks = ceil_div(inputs, inputs_at_once_), together = twins_ ? 2 : 1;
     const std::int64_t tasks =
-        ceil_div(shape_.groups, together) * input_chunks * parts_ * output_chunks * tap_groups;
+        ceil_div(shape_.groups, together) * input_chunks * parts_ * output_chunks * tap_chunks;
     const std::int64_t task_macs = std::max<std::int64_t>(shape_.macs() / tasks, 1);
     const std::int64_t per_task =
         std::clamp(least_task_macs / task_macs, std::int64_t{1}, ceil_div(tasks, 4 * threads_));
@@ -149,7 +149,7 @@ class DepthwiseGradWeight final : public ConvAlgorithm {
         rest /= count;
         return digit;
       };
-      std::int64_t tap_group = take(tap_groups), output = take(output_chunks), part = take(parts_);
+      std::int64_t tap_chunk = take(tap_chunks), output = take(output_chunks), part = take(parts_);
       std::int64_t input = take(input_chunks), group = rest * together;
       for (std::int64_t task = first; task < last; ++task) {
         const std::int64_t first_output = output * outputs_at_once_, first_input = input * inputs_at_once_;
@@ -157,10 +157,10 @@ class DepthwiseGradWeight final : public ConvAlgorithm {
                          std::min(outputs_at_once_, outputs - first_output),
                          std::min(inputs_at_once_, inputs - first_input),
                          twins_ && group + 1 < shape_.groups};
-        sum_group(arrays, some, part, group_of(tap_group), sums, part_sums);
+        sum_groups(arrays, some, part, tap_chunk * tap_groups_at_once_, sums, part_sums);
         // Counted on: planes of 7 x 7 take less time than so many divisions.
-        if (++tap_group < tap_groups) continue;
-        tap_group = 0;
+        if (++tap_chunk < tap_chunks) continue;
+        tap_chunk = 0;
         if (++output < output_chunks) continue;
         output = 0;
         if (++part < parts_) continue;
@@ -213,16 +213,18 @@ class DepthwiseGradWeight final : public ConvAlgorithm {
   struct Group {
     std::int64_t depth, row, column;
     int rows, columns;
+    typename DepthwiseKernels<T>::Sums kernel, of_two;  // of one output channel and of two
   };
 
   std::size_t part_sums_bytes() const {
     if (parts_ == 1) return 0;
     return round_up_to_line(static_cast<std::size_t>(shape_.weight_size() * parts_) * sizeof(double));
   }
-  // Sums of a group of taps of the pairs of a task.
+  // Sums of the groups of taps of the pairs of a task.
   std::size_t thread_bytes() const {
     constexpr std::size_t page = 4096;  // whose lines no other thread's prefetcher takes away
-    const auto sums = static_cast<std::size_t>(outputs_at_once_ * inputs_at_once_ * pair_sums_ * wide<T>);
+    const auto sums = static_cast<std::size_t>(tap_groups_at_once_ * outputs_at_once_ * inputs_at_once_ *
+                                               pair_sums_ * wide<T>);
     return (sums * sizeof(T) + page - 1) / page * page;
   }
 
@@ -233,17 +235,20 @@ class DepthwiseGradWeight final : public ConvAlgorithm {
     const std::int64_t most =
         std::max<std::int64_t>(most_sums_bytes / (pair_sums_ * wide<T> * std::int64_t{sizeof(T)}), 1);
     const std::int64_t outputs = shape_.out_channels_per_group(), inputs = shape_.in_channels_per_group();
-    const std::int64_t others =
-        shape_.groups * parts_ * axes_[0].taps * static_cast<std::int64_t>(groups_.size());
     inputs_at_once_ = std::clamp<std::int64_t>(inputs, 1, std::min(outputs > inputs ? most_inputs : 1, most));
     outputs_at_once_ = std::min(outputs, most / inputs_at_once_);
     const auto tasks = [&] {
-      return others * ceil_div(outputs, outputs_at_once_) * ceil_div(inputs, inputs_at_once_);
+      return shape_.groups * parts_ * ceil_div(tap_groups(), tap_groups_at_once_) *
+             ceil_div(outputs, outputs_at_once_) * ceil_div(inputs, inputs_at_once_);
     };
     // Output channels go in twos.
     while (tasks() < 4 * threads_ && outputs_at_once_ > 1)
       outputs_at_once_ = outputs_at_once_ == 2 ? 1 : ceil_div(outputs_at_once_, 4) * 2;
     if (tasks() < 4 * threads_) inputs_at_once_ = 1;
+    tap_groups_at_once_ =
+        std::clamp<std::int64_t>(most / (inputs_at_once_ * outputs_at_once_), 1, tap_groups());
+    while (tasks() < 4 * threads_ && tap_groups_at_once_ > 1)
+      tap_groups_at_once_ = ceil_div(tap_groups_at_once_, 2);
   }
 
   std::int64_t blocks_of(std::int64_t points) const { return ceil_div(points, block_rows_) * column_blocks_; }
@@ -257,40 +262,35 @@ class DepthwiseGradWeight final : public ConvAlgorithm {
     return static_cast<int>(ceil_div(left, ceil_div(left, most)));
   }
 
-  // The groups of one depth.
   std::vector<Group> make_groups() const {
     std::vector<Group> groups;
-    for (std::int64_t c = 0; c < classes_; ++c)
-      for (std::int64_t row = c; row < axes_[1].taps;) {
-        const int rows = depthwise_chain_piece(kind_, (axes_[1].taps - 1 - row) / classes_ + 1);
-        for (std::int64_t column = 0; column < axes_[2].taps;) {
-          const int columns = columns_beside(rows, axes_[2].taps - column);
-          groups.push_back({0, row, column, rows, columns});
-          column += columns;
+    for (std::int64_t depth = 0; depth < axes_[0].taps; ++depth)
+      for (std::int64_t c = 0; c < classes_; ++c)
+        for (std::int64_t row = c; row < axes_[1].taps;) {
+          const int rows = depthwise_chain_piece(kind_, (axes_[1].taps - 1 - row) / classes_ + 1);
+          for (std::int64_t column = 0; column < axes_[2].taps;) {
+            const int columns = columns_beside(rows, axes_[2].taps - column);
+            const auto kernel = [&](std::size_t outputs) {
+              return kernels_.sums[outputs - 1][kind_][rows - 1][columns - 1];
+            };
+            groups.push_back({depth, row, column, rows, columns, kernel(1), kernel(2)});
+            column += columns;
+          }
+          row += rows * classes_;
         }
-        row += rows * classes_;
-      }
     return groups;
   }
-  Group group_of(std::int64_t index) const {
-    const auto per_depth = static_cast<std::int64_t>(groups_.size());
-    Group group = groups_[static_cast<std::size_t>(index % per_depth)];
-    group.depth = index / per_depth;
-    return group;
-  }
+  std::int64_t tap_groups() const { return static_cast<std::int64_t>(groups_.size()); }
 
-  void sum_group(const ConvArrays& arrays, const Pairs& pairs, std::int64_t part, const Group& group, T* sums,
-                 double* part_sums) const {
-    const auto kernel_of = [&](std::size_t outputs) {
-      return kernels_.sums[outputs - 1][kind_][group.rows - 1][group.columns - 1];
-    };
-    const auto single = kernel_of(1), both = kernel_of(2);
-    const std::int64_t at_once = both != nullptr && pairs.outputs > 1 ? 2 : 1;
-    const auto kernels = at_once == 2 ? both : single;
-    const std::int64_t count = group.rows * group.columns;
-    std::fill_n(sums, pairs.outputs * pairs.inputs * count * wide<T>, T{0});
+  // From group `first_group` on.
+  void sum_groups(const ConvArrays& arrays, const Pairs& pairs, std::int64_t part, std::int64_t first_group,
+                  T* sums, double* part_sums) const {
+    const std::int64_t last_group = std::min(first_group + tap_groups_at_once_, tap_groups());
     const DepthwiseAxis &depth = axes_[0], &row = axes_[1];
     const std::int64_t width = shape_.input[2], source_plane = shape_.input[1] * width;
+    // Of a group of taps.
+    const std::int64_t group_sums = pairs.outputs * pairs.inputs * pair_sums_ * wide<T>;
+    std::fill_n(sums, (last_group - first_group) * group_sums, T{0});
 
     DepthwiseSums<T> block;
     block.grad_pitch = row_shift_ * shape_.output[2];
@@ -298,17 +298,21 @@ class DepthwiseGradWeight final : public ConvAlgorithm {
     block.column = &axes_[2];
     block.chain_step = row_shift_ * row.step;
     block.pitch = width;
-    block.column_tap = group.column;
     const bool several = shape_.batch > 1;
     block.grad_image = several ? shape_.out_channels * shape_.output_plane() : 0;
     block.source_image = several ? shape_.in_channels * shape_.input_plane() : 0;
     // The next channel of those here, else the next image. Two planes of so few columns are done before memory answers.
     const std::int64_t images = twins_ ? 2 : 1;
-    block.grad_second = shape_.output_plane(), block.sums_second = pairs.inputs * count * wide<T>;
-    block.grad_ahead = pairs.outputs > 1 ? at_once * shape_.output_plane() : images * block.grad_image;
-    block.source_ahead = pairs.inputs > 1 ? shape_.input_plane() : images * block.source_image;
+    const std::ptrdiff_t source_ahead = pairs.inputs > 1 ? shape_.input_plane() : images * block.source_image;
+    block.grad_second = shape_.output_plane();
+    block.grad_ahead = pairs.outputs > 1 ? 2 * shape_.output_plane() : images * block.grad_image;
+    // Shares of the planes' rows, for each vector of columns one. Rows that are apart are asked for where they lie.
+    const std::int64_t vectors = ceil_div(shape_.output[2], wide<T>);
+    const bool ordered = row_shift_ == 1;
+    block.grad_ahead_row = ordered ? ceil_div(shape_.output[2], vectors) : block.grad_pitch;
+    block.source_ahead_row = ordered ? ceil_div(block.chain_step * width, vectors) : block.chain_step * width;
     if (pairs.twins) block.grad_twin = shape_.output_plane(), block.source_twin = shape_.input_plane();
-    block.sums_row = wide<T>, block.sums_column = group.rows * wide<T>;
+    block.sums_row = wide<T>;
 
     const std::int64_t first = part * blocks_ / parts_, last = (part + 1) * blocks_ / parts_;
     std::int64_t plane = first / plane_blocks_, left = first % plane_blocks_, residue = 0;
@@ -322,12 +326,8 @@ class DepthwiseGradWeight final : public ConvAlgorithm {
         }
         const std::int64_t image = plane / depth.points * block_images_, point = plane % depth.points;
         block.images = std::min(block_images_, shape_.batch - image);
-        const std::int64_t at = depth.at(point) + group.depth * depth.tap_step;
-        const bool exists = at >= 0 && at < depth.extent;
-        const T* const source = static_cast<const T*>(arrays.input) +
-                                (image * shape_.in_channels + pairs.first.input) * shape_.input_plane() +
-                                (exists ? at * source_plane : 0);
-        block.extent = exists ? row.extent : 0;
+        const T* const input = static_cast<const T*>(arrays.input) +
+                               (image * shape_.in_channels + pairs.first.input) * shape_.input_plane();
         const T* const grad_output =
             static_cast<const T*>(arrays.grad_output) +
             (image * shape_.out_channels + pairs.first.output) * shape_.output_plane() +
@@ -337,17 +337,34 @@ class DepthwiseGradWeight final : public ConvAlgorithm {
           const std::int64_t output_row = residue + begin * row_shift_;
           const std::int64_t column = left % column_blocks_ * block_columns_;
           block.rows = std::min(block_rows_, points - begin);
-          block.row = row.at(output_row) + group.row * row.tap_step;
           block.columns = std::min(column + block_columns_, shape_.output[2]);
-          for (std::int64_t i = 0; i < pairs.inputs; ++i) {
-            block.source = source + i * shape_.input_plane();
-            for (std::int64_t o = 0; o < pairs.outputs; o += at_once) {
-              const auto kernel = o + at_once <= pairs.outputs ? kernels : single;
-              block.grad_output = grad_output + o * shape_.output_plane() + output_row * shape_.output[2];
-              for (std::int64_t lane = 0; lane < wide<T>; lane += kernels_.lanes) {
-                block.first_column = column + lane;
-                block.sums = sums + (o * pairs.inputs + i) * count * wide<T> + lane;
-                kernel(block);
+          block.grad_ahead_column = ordered ? block.rows * block.grad_ahead_row : wide<T>;
+          block.source_ahead_column = ordered ? block.rows * block.source_ahead_row : wide<T> * axes_[2].step;
+          for (std::int64_t index = first_group; index < last_group; ++index) {
+            const Group& group = groups_[static_cast<std::size_t>(index)];
+            const std::int64_t at_once = pairs.outputs > 1 && group.of_two != nullptr ? 2 : 1;
+            const std::int64_t at = depth.at(point) + group.depth * depth.tap_step;
+            const bool exists = at >= 0 && at < depth.extent;
+            const T* const source = input + (exists ? at * source_plane : 0);
+            block.extent = exists ? row.extent : 0;
+            block.row = row.at(output_row) + group.row * row.tap_step;
+            block.column_tap = group.column;
+            // The first group asks for all rows.
+            block.source_ahead = index == first_group || kind_ == dense_columns ? source_ahead : 0;
+            block.sums_column = group.rows * wide<T>;
+            const std::int64_t count = group.rows * group.columns;
+            block.sums_second = pairs.inputs * count * wide<T>;
+            for (std::int64_t i = 0; i < pairs.inputs; ++i) {
+              block.source = source + i * shape_.input_plane();
+              for (std::int64_t o = 0; o < pairs.outputs; o += at_once) {
+                const auto kernel = at_once == 2 && o + 2 <= pairs.outputs ? group.of_two : group.kernel;
+                block.grad_output = grad_output + o * shape_.output_plane() + output_row * shape_.output[2];
+                for (std::int64_t lane = 0; lane < wide<T>; lane += kernels_.lanes) {
+                  block.first_column = column + lane;
+                  block.sums = sums + (index - first_group) * group_sums +
+                               (o * pairs.inputs + i) * count * wide<T> + lane;
+                  kernel(block);
+                }
               }
             }
           }
@@ -355,15 +372,20 @@ class DepthwiseGradWeight final : public ConvAlgorithm {
         left = 0;
       }
 
-    for (std::int64_t o = 0; o < pairs.outputs; ++o)
-      for (std::int64_t i = 0; i < pairs.inputs; ++i, sums += count * wide<T>) {
-        std::array<double, 2 * most_sums> totals;
-        (pairs.twins ? kernels_.add_twin_lanes : kernels_.add_lanes)(sums, count, totals.data());
-        const Pair pair{pairs.first.output + o, pairs.first.input + i};
-        keep(arrays, pair, part, group, totals.data(), part_sums);
-        if (pairs.twins)
-          keep(arrays, {pair.output + 1, pair.input + 1}, part, group, totals.data() + count, part_sums);
-      }
+    for (std::int64_t index = first_group; index < last_group; ++index) {
+      const Group& group = groups_[static_cast<std::size_t>(index)];
+      const std::int64_t count = group.rows * group.columns;
+      const T* pair_sums = sums + (index - first_group) * group_sums;
+      for (std::int64_t o = 0; o < pairs.outputs; ++o)
+        for (std::int64_t i = 0; i < pairs.inputs; ++i, pair_sums += count * wide<T>) {
+          std::array<double, 2 * most_sums> totals;
+          (pairs.twins ? kernels_.add_twin_lanes : kernels_.add_lanes)(pair_sums, count, totals.data());
+          const Pair pair{pairs.first.output + o, pairs.first.input + i};
+          keep(arrays, pair, part, group, totals.data(), part_sums);
+          if (pairs.twins)
+            keep(arrays, {pair.output + 1, pair.input + 1}, part, group, totals.data() + count, part_sums);
+        }
+    }
   }
 
   // A pair's sums of a group of taps in a part.
@@ -431,12 +453,50 @@ class DepthwiseGradWeight final : public ConvAlgorithm {
   std::vector<Group> groups_;
   bool twins_;                  // two channels at a time
   std::int64_t pair_sums_ = 1;  // the most of a group of taps
-  std::int64_t outputs_at_once_, inputs_at_once_;
+  std::int64_t outputs_at_once_, inputs_at_once_, tap_groups_at_once_ = 1;
 };
 
-// Cycles of one core with AVX-512, roughly, on any level, as those of the other algorithms.
+// Cycles of one core with AVX-512, roughly, on any level, as those of the other algorithms; for groups of one input
+// channel. Fitted to five hundred convolutions.
 template <class T>
-double cycles_of(const ConvShape& s) {
+double channels_cycles(const ConvShape& s) {
+  const auto pairs = static_cast<double>(s.out_channels);
+  const auto taps = static_cast<double>(s.taps()), depth_taps = static_cast<double>(s.kernel[0]);
+  const std::int64_t rows = s.output[1], vectors = ceil_div(s.output[2], wide<T>);
+  const auto slices = static_cast<double>(s.batch * s.output[0]);
+  const bool dense = s.stride[2] == 1;
+  if (!dense && (s.stride[2] != 2 || (s.dilation[2] != 1 && s.kernel[2] != 1)))
+    return pairs * (100 + slices * static_cast<double>(rows * vectors) * (16 + 14 * taps));
+  // As the groups of taps are made, but for dilated rows with a stride.
+  const std::int64_t classes = rows > 1 && s.dilation[1] == 1 ? std::min(s.stride[1], s.kernel[1]) : 1;
+  const std::int64_t pieces = classes * ceil_div(ceil_div(s.kernel[1], classes), std::int64_t{dense ? 7 : 3});
+  const std::int64_t piece = ceil_div(s.kernel[1], pieces);
+  constexpr std::int64_t registers = 24;
+  const double groups = depth_taps * static_cast<double>(pieces) *
+                        static_cast<double>(ceil_div(
+                            s.kernel[2], std::min<std::int64_t>(registers / piece, depthwise_most_columns)));
+  const std::int64_t apart = s.kernel[1] > 1 ? std::min(s.dilation[1], rows) : 1;
+  const std::int64_t columns = std::min(vectors, most_columns);
+  const auto row_blocks =
+      static_cast<double>(apart * ceil_div(ceil_div(rows, apart), block_vectors / columns));
+  const double images = s.input[0] == 1
+                            ? static_cast<double>(std::clamp<std::int64_t>(
+                                  block_vectors / std::min(columns * rows, block_vectors), 1, s.batch))
+                            : 1;
+  const double calls = slices / images * row_blocks * static_cast<double>(ceil_div(vectors, most_columns));
+  const double walks = slices * static_cast<double>(vectors);
+  const double walk = 7.5 * row_blocks + (dense ? 2.9 : 3.7) * (static_cast<double>(rows) +
+                                                                static_cast<double>(piece - 1) * row_blocks);
+  const double sums = walks * static_cast<double>(rows) * taps * (dense ? 0.4 : 0.62);
+  const bool twins =
+      pairs > 1 && s.out_channels_per_group() == 1 && 2 * s.output[2] <= wide<T> && s.input[2] <= wide<T>;
+  return pairs * ((dense ? 47 + 7 * taps : 23 + 12 * taps) +
+                  (groups * (70 * calls + walks * walk) + sums) / (twins ? 2 : 1));
+}
+
+// The same of other groups.
+template <class T>
+double pairs_cycles(const ConvShape& s) {
   const auto pairs = static_cast<double>(s.out_channels * s.in_channels_per_group());
   const auto taps = static_cast<double>(s.taps()), depth_taps = static_cast<double>(s.kernel[0]);
   const std::int64_t slices = s.batch * s.output[0], vectors = s.output[1] * ceil_div(s.output[2], wide<T>);
@@ -462,17 +522,28 @@ const char* depthwise_grad_weight_why_not(const ConvProblem& problem) {
   return problem.shape.weight_size() == 0 ? "there is nothing to sum" : nullptr;
 }
 
-const char* depthwise_grad_weight_why_slower(const ConvProblem& problem) {
+double depthwise_grad_weight_cycles(const ConvProblem& problem) {
   const ConvShape& s = problem.shape;
-  double others = im2col_gemm_grad_weight_cycles(problem);
+  if (s.groups > 1 && s.groups == s.in_channels)
+    return problem.dtype == DType::float32 ? channels_cycles<float>(s) : channels_cycles<double>(s);
+  return problem.dtype == DType::float32 ? pairs_cycles<float>(s) : pairs_cycles<double>(s);
+}
+
+double grad_weight_products_cycles(const ConvProblem& problem) {
+  double cycles = im2col_gemm_grad_weight_cycles(problem);
   if (direct_channels_grad_weight_why_not(problem) == nullptr)
-    others = std::min(others, direct_channels_grad_weight_cycles(problem));
+    cycles = std::min(cycles, direct_channels_grad_weight_cycles(problem));
   // Those models are that much slower than what they describe where outputs are few.
   constexpr std::int64_t few_outputs = 32;
-  if (s.out_channels_per_group() < few_outputs) others *= 0.85;
-  if (problem.precision != Precision::strict) others = std::min(others, winograd_grad_weight_cycles(problem));
-  const double own = problem.dtype == DType::float32 ? cycles_of<float>(s) : cycles_of<double>(s);
-  return own > others ? "output channels share what is read in a matrix product" : nullptr;
+  if (problem.shape.out_channels_per_group() < few_outputs) cycles *= 0.85;
+  if (problem.precision != Precision::strict) cycles = std::min(cycles, winograd_grad_weight_cycles(problem));
+  return cycles;
+}
+
+const char* depthwise_grad_weight_why_slower(const ConvProblem& problem) {
+  return depthwise_grad_weight_cycles(problem) > grad_weight_products_cycles(problem)
+             ? "output channels share what is read in a matrix product"
+             : nullptr;
 }
 
 std::shared_ptr<const ConvAlgorithm> make_depthwise_grad_weight(const ConvProblem& problem) {

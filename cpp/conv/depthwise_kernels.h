@@ -135,8 +135,10 @@ struct DepthwiseSums {
   const T* source;                         // the plane at the tap's depth; `extent` 0 where that lies outside
   std::int64_t images;
   std::ptrdiff_t grad_image, source_image;  // from image to image
-  // From what is read to what is brought near meanwhile.
+  // What is brought near meanwhile: so far ahead of the block, of each vector of columns, and of each of its rows a line
+  // or, with columns that have a step, four, unless that is 0.
   std::ptrdiff_t grad_ahead, source_ahead;
+  std::ptrdiff_t grad_ahead_column, source_ahead_column, grad_ahead_row, source_ahead_row;
   // Two output channels that share what is read of the source: from plane to plane and from sums to sums.
   std::ptrdiff_t grad_second = 0, sums_second = 0;
   // From a plane to the one that takes the other half of the lanes, or 0; where the table has `twins`.

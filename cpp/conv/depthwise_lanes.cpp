@@ -1,17 +1,17 @@
-// Depthwise convolution with channels in the lanes: forward and gradient in the input, one channel to one.
+// Depthwise convolution with channels in the lanes: forward and gradient in the input, any number of outputs per channel.
 //
 // Strides part what a vector of columns reads, and small planes leave most of its lanes empty. Here the lanes are
 // channels (conv/depthwise_lanes_kernels.h): planes are transposed into a block and results back, at some four cycles a
 // vector each, and in between a tap takes one load at any stride, dilation and width.
 //
 //   tasks: image x block of channels x depth x block of rows x block of columns, in parallel
-//     transpose the weights of the channels
-//     for each tap in depth: transpose what the block needs of that slice of the source      block: L2
-//       for each phase of the rows and the columns (conv/input_phases.h): add its taps       result: L2
-//     transpose the result back, epilogue
+//     for each output of a channel: transpose its weights
+//       for each tap in depth: transpose what the block needs of that slice of the source      block: L2
+//         for each phase of the rows and the columns (conv/input_phases.h): add its taps       result: L2
+//       of the forward, and of the gradient's last: transpose the result back, epilogue
 //
-// Each result is one chain of fused multiply-adds in the order of (depth tap, row tap, column tap), the gradient's taps
-// in reverse, on top of its bias.
+// Each result is one chain of fused multiply-adds in the order of (output, depth tap, row tap, column tap), the gradient's
+// taps in reverse, on top of its bias.
 #include <algorithm>
 #include <array>
 #include <memory>
@@ -80,6 +80,7 @@ class DepthwiseLanes final : public ConvAlgorithm {
         result_(forward_ ? shape_.output : shape_.input),
         kernels_(depthwise_lanes_kernels<T>(problem.isa)),
         blocks_(shape_, forward_, kernels_.lanes, sizeof(T)),
+        outputs_(shape_.out_channels_per_group()),
         covers_(forward_ || (phases(0).cover_all_inputs() && phases(1).cover_all_inputs() &&
                              phases(2).cover_all_inputs())),
         epilogue_(problem),
@@ -102,7 +103,8 @@ class DepthwiseLanes final : public ConvAlgorithm {
         std::min(blocks_.rows, ceil_div(result_[1], ceil_div(threads_, others)));
     const std::int64_t row_blocks = ceil_div(result_[1], rows_at_once);
     const std::int64_t units = shape_.batch * channel_blocks * result_[0] * row_blocks * column_blocks;
-    const std::int64_t unit_work = blocks_.source_vectors + blocks_.result_vectors * (1 + shape_.taps());
+    const std::int64_t unit_work =
+        (blocks_.source_vectors + blocks_.result_vectors * (1 + shape_.taps())) * outputs_;
     const std::int64_t per_task =
         std::clamp(units / (8 * threads_), std::int64_t{1}, ceil_div(least_task_work, unit_work));
     parallel_for(ceil_div(units, per_task), threads_, [&](std::int64_t task, int thread) {
@@ -173,17 +175,11 @@ class DepthwiseLanes final : public ConvAlgorithm {
 
   void run_block(const ConvArrays& arrays, const Block& b, T* memory) const {
     const std::int64_t lanes = kernels_.lanes, planes = std::min(lanes, shape_.groups - b.channel);
-    const std::int64_t taps = shape_.taps();
     T* const weights = memory;
     T* const start = weights + weight_vectors() * lanes;
     T* const source = start + lanes;
     T* const result = source + blocks_.source_vectors * lanes;
-    const auto* const bias = static_cast<const T*>(arrays.bias);
-    for (std::int64_t l = 0; l < lanes; ++l)
-      start[l] = bias == nullptr ? T{0} : bias[b.channel + std::min(l, planes - 1)];
     const std::int64_t height = b.row_end - b.row_begin, width = b.column_end - b.column_begin;
-    if (!covers_) kernels_.fill(start, height * width, result);
-    kernels_.load(static_cast<const T*>(arrays.weight) + b.channel * taps, taps, planes, taps, weights);
 
     const Places rows = source_places(1, b.row_begin, b.row_end);
     Places columns = source_places(2, b.column_begin, b.column_end);
@@ -192,63 +188,83 @@ class DepthwiseLanes final : public ConvAlgorithm {
     DepthwiseLanesPart<T> part{};
     part.source = source, part.pitch = columns.end - columns.begin;
     part.source_row = rows.begin, part.source_column = columns.begin;
-    for_each_phase(0, [&](const LatticeAxis& depth) {
-      const Range points(depth, b.depth, b.depth + 1);
-      if (points.begin >= points.end) return;
-      for (std::int64_t t = 0; t < depth.source.taps; ++t) {
-        const std::int64_t slice = depth.source.at(points.begin) + t * depth.source.tap_step;
-        const bool inside = slice >= 0 && slice < source_[0] && !rows.empty() && !columns.empty();
-        if (inside) load_source(arrays, b, planes, slice, rows, columns, whole, source);
-        const std::int64_t depth_weight = depth.weight_first + t * depth.source.weight_step;
-        for_each_phase(1, [&](const LatticeAxis& row) {
-          for_each_phase(2, [&](const LatticeAxis& column) {
-            const Range y(row, b.row_begin, b.row_end), x(column, b.column_begin, b.column_end);
-            if (y.begin >= y.end || x.begin >= x.end) return;
-            part.row = row.source, part.column = column.source;
-            if (!inside) part.row.extent = 0;
-            part.start = covers_ && t == 0 ? start : nullptr;
-            part.row.weight_step *= shape_.kernel[2];
-            part.row_begin = y.begin, part.row_end = y.end;
-            part.column_begin = x.begin, part.column_end = x.end;
-            part.weight = weights + ((depth_weight * shape_.kernel[1] + row.weight_first) * shape_.kernel[2] +
-                                     column.weight_first) *
-                                        lanes;
-            part.result = result + ((row.result_first + y.begin * row.result_step - b.row_begin) * width +
-                                    column.result_first + x.begin * column.result_step - b.column_begin) *
-                                       lanes;
-            part.result_row = row.result_step * width, part.result_column = column.result_step;
-            kernels_.add(part);
-          });
-        });
+    for (std::int64_t output = 0; output < outputs_; ++output) {
+      if (forward_ || output == 0) {
+        const auto* const bias = static_cast<const T*>(arrays.bias);
+        const std::int64_t step = forward_ ? outputs_ : 1;
+        for (std::int64_t l = 0; l < lanes; ++l)
+          start[l] = bias == nullptr ? T{0} : bias[(b.channel + std::min(l, planes - 1)) * step + output];
+        if (!covers_) kernels_.fill(start, height * width, result);
       }
-    });
-    store_result(arrays, b, planes, whole, result);
+      kernels_.load(static_cast<const T*>(arrays.weight) + (b.channel * outputs_ + output) * shape_.taps(),
+                    outputs_ * shape_.taps(), planes, shape_.taps(), weights);
+      for_each_phase(0, [&](const LatticeAxis& depth) {
+        const Range points(depth, b.depth, b.depth + 1);
+        if (points.begin >= points.end) return;
+        for (std::int64_t t = 0; t < depth.source.taps; ++t) {
+          const std::int64_t slice = depth.source.at(points.begin) + t * depth.source.tap_step;
+          const bool inside = slice >= 0 && slice < source_[0] && !rows.empty() && !columns.empty();
+          // The forward's outputs read the same slices.
+          if (inside && (output == 0 || !forward_ || depth.source.taps > 1))
+            load_source(arrays, b, output, planes, slice, rows, columns, whole, source);
+          const std::int64_t depth_weight = depth.weight_first + t * depth.source.weight_step;
+          for_each_phase(1, [&](const LatticeAxis& row) {
+            for_each_phase(2, [&](const LatticeAxis& column) {
+              const Range y(row, b.row_begin, b.row_end), x(column, b.column_begin, b.column_end);
+              if (y.begin >= y.end || x.begin >= x.end) return;
+              part.row = row.source, part.column = column.source;
+              if (!inside) part.row.extent = 0;
+              part.start = covers_ && t == 0 && (forward_ || output == 0) ? start : nullptr;
+              part.row.weight_step *= shape_.kernel[2];
+              part.row_begin = y.begin, part.row_end = y.end;
+              part.column_begin = x.begin, part.column_end = x.end;
+              part.weight =
+                  weights + ((depth_weight * shape_.kernel[1] + row.weight_first) * shape_.kernel[2] +
+                             column.weight_first) *
+                                lanes;
+              part.result = result + ((row.result_first + y.begin * row.result_step - b.row_begin) * width +
+                                      column.result_first + x.begin * column.result_step - b.column_begin) *
+                                         lanes;
+              part.result_row = row.result_step * width, part.result_column = column.result_step;
+              kernels_.add(part);
+            });
+          });
+        }
+      });
+      if (forward_ || output + 1 == outputs_)
+        store_result(arrays, b, forward_ ? output : 0, planes, whole, result);
+    }
   }
 
-  void load_source(const ConvArrays& arrays, const Block& b, std::int64_t planes, std::int64_t slice,
-                   const Places& rows, const Places& columns, bool whole, T* source) const {
+  void load_source(const ConvArrays& arrays, const Block& b, std::int64_t output, std::int64_t planes,
+                   std::int64_t slice, const Places& rows, const Places& columns, bool whole,
+                   T* source) const {
     const std::int64_t plane = volume(source_), width = columns.end - columns.begin;
+    // From channel to channel.
+    const std::int64_t step = forward_ ? 1 : outputs_;
     const T* const first = static_cast<const T*>(forward_ ? arrays.input : arrays.grad_output) +
-                           (b.image * shape_.groups + b.channel) * plane +
+                           ((b.image * shape_.groups + b.channel) * step + (forward_ ? 0 : output)) * plane +
                            (slice * source_[1] + rows.begin) * source_[2] + columns.begin;
     const std::int64_t height = rows.end - rows.begin;
-    if (whole) return kernels_.load(first, plane, planes, height * width, source);
+    if (whole) return kernels_.load(first, step * plane, planes, height * width, source);
     for (std::int64_t i = 0; i < height; ++i)
-      kernels_.load(first + i * source_[2], plane, planes, width, source + i * width * kernels_.lanes);
+      kernels_.load(first + i * source_[2], step * plane, planes, width, source + i * width * kernels_.lanes);
   }
 
-  void store_result(const ConvArrays& arrays, const Block& b, std::int64_t planes, bool whole,
-                    const T* result) const {
+  void store_result(const ConvArrays& arrays, const Block& b, std::int64_t output, std::int64_t planes,
+                    bool whole, const T* result) const {
     const std::int64_t plane = volume(result_), width = b.column_end - b.column_begin;
     const std::int64_t height = b.row_end - b.row_begin;
     const std::int64_t runs = whole ? 1 : height, length = whole ? height * width : width;
+    const std::int64_t step = forward_ ? outputs_ : 1;  // from channel to channel
     const bool wanted = epilogue_.wanted(arrays);
     for (std::int64_t i = 0; i < runs; ++i) {
-      T* const target = static_cast<T*>(arrays.result) + (b.image * shape_.groups + b.channel) * plane +
+      T* const target = static_cast<T*>(arrays.result) +
+                        ((b.image * shape_.groups + b.channel) * step + output) * plane +
                         (b.depth * result_[1] + b.row_begin + i) * result_[2] + b.column_begin;
-      kernels_.store(result + i * width * kernels_.lanes, length, target, plane, planes);
+      kernels_.store(result + i * width * kernels_.lanes, length, target, step * plane, planes);
       for (std::int64_t p = 0; wanted && p < planes; ++p)
-        epilogue_.finish(arrays, target + p * plane, length);
+        epilogue_.finish(arrays, target + p * step * plane, length);
     }
   }
 
@@ -257,7 +273,8 @@ class DepthwiseLanes final : public ConvAlgorithm {
   Extents source_, result_;
   const DepthwiseLanesKernels<T>& kernels_;
   LanesBlocks blocks_;
-  bool covers_;  // every result has a tap
+  std::int64_t outputs_;  // of a channel
+  bool covers_;           // every result has a tap
   Epilogue<T> epilogue_;
   int threads_;
 };
@@ -271,10 +288,12 @@ double lanes_cycles(const ConvShape& s, bool forward) {
   const double slice_taps = static_cast<double>(s.kernel[0]) / share(0);
   const double taps = static_cast<double>(s.kernel[1] * s.kernel[2]) / (share(1) * share(2));
   const auto results = static_cast<double>(result[1] * result[2]);
+  const auto outputs = static_cast<double>(s.out_channels_per_group());
+  const double sources = forward && s.kernel[0] == 1 ? 1 : outputs;
   const double slice = 570 +
-                       slice_taps * (3.1 * static_cast<double>(source[1] * source[2]) +
-                                     12 * static_cast<double>(result[1]) * share(2)) +
-                       results * (10 + 1.4 * taps * slice_taps);
+                       slice_taps * (sources * 3.1 * static_cast<double>(source[1] * source[2]) +
+                                     outputs * 12 * static_cast<double>(result[1]) * share(2)) +
+                       results * ((forward ? outputs : 1) * 10 + outputs * 1.4 * taps * slice_taps);
   return static_cast<double>(s.batch * ceil_div(s.groups, depthwise_wide<float>) * result[0]) * slice;
 }
 
@@ -282,8 +301,7 @@ double lanes_cycles(const ConvShape& s, bool forward) {
 
 const char* depthwise_lanes_why_not(const ConvProblem& problem) {
   const ConvShape& s = problem.shape;
-  if (s.groups != s.in_channels || s.groups != s.out_channels || s.groups < 2)
-    return "for channels that have an output each alone";
+  if (s.groups != s.in_channels || s.groups < 2) return "for several groups of one input channel alone";
   if (s.pads_with_input() || (problem.operation == ConvOperation::forward && !s.pads_with_zeros()))
     return "for padding with zeros alone";
   const auto bytes = static_cast<std::int64_t>(size_of(problem.dtype));
@@ -294,12 +312,16 @@ const char* depthwise_lanes_why_not(const ConvProblem& problem) {
   return nullptr;
 }
 
-// By the shape alone: the two have other orders of the sums.
+// By the shape alone: the others have other orders of the sums.
 const char* depthwise_lanes_why_slower(const ConvProblem& problem) {
+  const ConvShape& s = problem.shape;
   const bool forward = problem.operation == ConvOperation::forward;
-  return lanes_cycles(problem.shape, forward) > depthwise_cycles(problem.shape, forward)
-             ? "columns in the lanes need no transposition"
-             : nullptr;
+  const double own = lanes_cycles(s, forward);
+  if (own > depthwise_cycles(s, forward)) return "columns in the lanes need no transposition";
+  ConvProblem other = problem;
+  other.isa = Isa::avx512;
+  if (!forward || s.groups == s.out_channels || direct_channels_why_not(problem) != nullptr) return nullptr;
+  return own > direct_channels_cycles(other) ? "a group's outputs in the lanes share what is read" : nullptr;
 }
 
 std::shared_ptr<const ConvAlgorithm> make_depthwise_lanes(const ConvProblem& problem) {

@@ -2,7 +2,8 @@
 // source is compiled once per level.
 //
 // Eight neighbouring points of a row go together: a tap's weights are loaded once for all of them, and eight chains
-// hide the latency of the multiply-adds, so that loads are the bound, two a cycle.
+// hide the latency of the multiply-adds, so that loads are the bound, two a cycle. Where weights are summed, a point of
+// grad_output is loaded once for all taps that are in registers.
 #include "conv/depthwise_lanes_kernels.h"
 
 #include "simd/transposed_planes.h"
@@ -102,13 +103,58 @@ void fill(const T* vector, std::int64_t count, T* block) {
   for (std::int64_t i = 0; i < count; ++i) Vec<T>::store(block + i * Vec<T>::lanes, value);
 }
 
+template <class T, int Rows, int Columns>
+void sum(const DepthwiseLanesSums<T>& given) {
+  using V = Vec<T>;
+  using Reg = typename V::Reg;
+  constexpr int lanes = V::lanes;
+  const DepthwiseLanesSums<T> p = given;  // which no store can change
+  const std::ptrdiff_t row_apart = p.tap_row * lanes, column_apart = p.tap_column * lanes;
+  Reg sums[Rows][Columns];
+  for (int r = 0; r < Rows; ++r)
+    for (int c = 0; c < Columns; ++c) sums[r][c] = V::load(p.sums + (r * p.sums_row + c) * lanes);
+  const T* grad = p.grad_output;
+  for (std::int64_t y = 0; y < p.rows; ++y) {
+    const T* source = p.source + y * p.source_row * lanes;
+    for (std::int64_t x = p.columns; x > 0; --x, grad += lanes, source += p.source_column * lanes) {
+      const Reg factor = V::load(grad);
+#pragma GCC unroll 8
+      for (int r = 0; r < Rows; ++r)
+#pragma GCC unroll 8
+        for (int c = 0; c < Columns; ++c)
+          sums[r][c] = V::fma(factor, V::load(source + r * row_apart + c * column_apart), sums[r][c]);
+    }
+  }
+  for (int r = 0; r < Rows; ++r)
+    for (int c = 0; c < Columns; ++c) V::store(p.sums + (r * p.sums_row + c) * lanes, sums[r][c]);
+}
+
+template <class T>
+void total(T* sums, std::int64_t count, double* totals) {
+  for (std::int64_t i = 0; i < count * Vec<T>::lanes; ++i) {
+    totals[i] += static_cast<double>(sums[i]);
+    sums[i] = 0;
+  }
+}
+
 template <class T>
 constexpr const char* name = "f32_depthwise_lanes_" CONVNATIVE_ISA_NAME;
 template <>
 constexpr const char* name<double> = "f64_depthwise_lanes_" CONVNATIVE_ISA_NAME;
 
 template <class T>
-constexpr DepthwiseLanesKernels<T> kernels{name<T>, Vec<T>::lanes, load<T>, store_lanes<T>, fill<T>, add<T>};
+constexpr DepthwiseLanesKernels<T> kernels{
+    name<T>,
+    Vec<T>::lanes,
+    load<T>,
+    store_lanes<T>,
+    fill<T>,
+    add<T>,
+    {{sum<T, 1, 1>, sum<T, 1, 2>, sum<T, 1, 3>, sum<T, 1, 4>},
+     {sum<T, 2, 1>, sum<T, 2, 2>, sum<T, 2, 3>, sum<T, 2, 4>},
+     {sum<T, 3, 1>, sum<T, 3, 2>, sum<T, 3, 3>, sum<T, 3, 4>}},
+    total<T>,
+};
 
 }  // namespace
 

@@ -10,6 +10,13 @@
 //
 // * Each lane is one chain of fused multiply-adds in that order.
 // * What lies outside of the source counts as zero and is not read.
+//
+// For the gradient in the weights the source's block holds zeros where it pads, and some taps have a vector of sums each
+// in registers:
+//
+//   sums[row tap][column tap] += sum over points of grad_output[point] * source[point * step + tap * tap_step]
+//
+// * Each lane goes on its chain, down the rows.
 #pragma once
 
 #include <cstddef>
@@ -34,6 +41,21 @@ struct DepthwiseLanesPart {
   std::ptrdiff_t result_row, result_column;                   // from point to point
 };
 
+// Distances are in vectors.
+template <class T>
+struct DepthwiseLanesSums {
+  const T* grad_output;  // rows x columns, one after the other
+  std::int64_t rows, columns;
+  const T* source;                           // under the first tap of the first point
+  std::ptrdiff_t source_row, source_column;  // from point to point
+  std::ptrdiff_t tap_row, tap_column;        // from tap to tap
+  T* sums;
+  std::ptrdiff_t sums_row;  // from row tap to row tap
+};
+
+// Taps that have their sums in registers at once, on any level.
+inline constexpr int depthwise_lanes_most_rows = 3, depthwise_lanes_most_columns = 4;
+
 template <class T>
 struct DepthwiseLanesKernels {
   const char* name;
@@ -44,6 +66,11 @@ struct DepthwiseLanesKernels {
                 std::int64_t planes);
   void (*fill)(const T* vector, std::int64_t count, T* block);
   void (*add)(const DepthwiseLanesPart<T>&);
+  // By row taps - 1 and column taps - 1.
+  using Sum = void (*)(const DepthwiseLanesSums<T>&);
+  Sum sum[depthwise_lanes_most_rows][depthwise_lanes_most_columns];
+  // totals[i] += sums[i] for `count` vectors, and sums[i] = 0.
+  void (*total)(T* sums, std::int64_t count, double* totals);
 };
 
 template <class T>
