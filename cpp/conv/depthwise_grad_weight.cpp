@@ -50,6 +50,7 @@ constexpr std::int64_t block_vectors = 256;
 // the source; but long rows fall into few sets of the first cache, which hold fewer of them.
 constexpr std::int64_t most_columns = 8, most_columns_of_long = 16;
 constexpr std::int64_t long_row_bytes = 2560;
+constexpr std::int64_t most_plane_ahead_bytes = 128 << 10;
 // Pairs of channels that suffice to keep any number of threads at work; fewer are cut in parts.
 constexpr std::int64_t enough_pairs = 64;
 constexpr std::int64_t least_part_macs = 1 << 16;
@@ -301,11 +302,21 @@ class DepthwiseGradWeight final : public ConvAlgorithm {
     const bool several = shape_.batch > 1;
     block.grad_image = several ? shape_.out_channels * shape_.output_plane() : 0;
     block.source_image = several ? shape_.in_channels * shape_.input_plane() : 0;
-    // The next channel of those here, else the next image. Two planes of so few columns are done before memory answers.
+    // The next channel of those here, else the next slice, the rows below, or the next image where it does not leave L2
+    // meanwhile. Two planes of so few columns are done before memory answers.
     const std::int64_t images = twins_ ? 2 : 1;
-    const std::ptrdiff_t source_ahead = pairs.inputs > 1 ? shape_.input_plane() : images * block.source_image;
+    std::ptrdiff_t source_ahead = images * block.source_image;
+    block.grad_ahead = images * block.grad_image;
+    if (depth.points > 1) {
+      source_ahead = depth.step * source_plane, block.grad_ahead = shape_.output[1] * shape_.output[2];
+    } else if (plane_blocks_ > 1 &&
+               (!several || source_plane * std::int64_t{sizeof(T)} > most_plane_ahead_bytes)) {
+      source_ahead = block_rows_ * block.chain_step * width,
+      block.grad_ahead = block_rows_ * block.grad_pitch;
+    }
+    if (pairs.inputs > 1) source_ahead = shape_.input_plane();
+    if (pairs.outputs > 1) block.grad_ahead = 2 * shape_.output_plane();
     block.grad_second = shape_.output_plane();
-    block.grad_ahead = pairs.outputs > 1 ? 2 * shape_.output_plane() : images * block.grad_image;
     // Shares of the planes' rows, for each vector of columns one. Rows that are apart are asked for where they lie.
     const std::int64_t vectors = ceil_div(shape_.output[2], wide<T>);
     const bool ordered = row_shift_ == 1;
