@@ -94,6 +94,28 @@ def test_with_packed_weights_it_is_always_taken(dtype, isa):
         assert _core.prepare_conv(2, shape, w, None, *geometry).explain()["algorithm"] == "cropped_kernel"
 
 
+DEPTHWISE_PROBLEMS = [
+    ((40, 64, 5, 4), 128, (3, 3), (2, 1, 1, 64)),
+    ((17, 32, 9, 9), 32, (4, 4), (2, 1, 1, 32)),
+    ((9, 512, 33, 33), 512, (4, 4), (2, 0, 1, 512)),
+    ((30, 24, 7, 2), 48, (7, 7), (1, 3, 1, 24)),
+]
+
+
+@pytest.mark.parametrize("operation", ["forward", "grad_input"])
+@pytest.mark.parametrize("problem", [*PROBLEMS, *DEPTHWISE_PROBLEMS], ids=str)
+def test_strict_precision_chooses_for_any_split_of_the_batch_alike(problem, operation, isa, strict):
+    """So that an image's bits do not depend on those beside it."""
+    (images, *shape), outputs, kernel, geometry = problem
+    for shapes in [(1, *shape), (3 * images, *shape)]:
+        x, w, b, g = data(shapes, outputs, kernel, geometry, np.float32)
+        rng = generator("split", problem)
+        x, w, b, g = (rng.standard_normal(array.shape, np.float32) for array in (x, w, b, g))
+        whole = run(operation, (x, w, b, g), geometry, algorithm=None)
+        alone = run(operation, (x[-1:], w, b, g[-1:]), geometry, algorithm=None)
+        assert_same_bits(alone, whole[-1:])
+
+
 @pytest.mark.parametrize(
     ("shape", "weight", "geometry", "reason"),
     [

@@ -211,11 +211,12 @@ const char* cropped_kernel_why_not(const ConvProblem& problem) {
 }
 
 // In cycles for a pair of channels, roughly. Packing weights takes part of what a smaller kernel saves; depthwise
-// convolution packs none.
+// convolution packs none. In strict precision as for one image: a smaller kernel may have another order of the sums.
 const char* cropped_kernel_why_slower(const ConvProblem& problem) {
   const ConvShape& s = problem.shape;
   const auto taps = static_cast<double>(s.taps()), live = static_cast<double>(cropped(s).taps());
-  const double work = static_cast<double>(s.batch) * static_cast<double>(s.output_plane()) / 26;
+  const std::int64_t images = problem.precision == Precision::strict ? 1 : s.batch;
+  const double work = static_cast<double>(images) * static_cast<double>(s.output_plane()) / 26;
   const bool depthwise = s.in_channels_per_group() == 1;
   const double saved = taps * (work + (depthwise ? -2 : 0.2)), spent = live * (work + (depthwise ? 4 : 1.5));
   return problem.prepacked || saved > spent ? nullptr : "copying the weights would take longer";

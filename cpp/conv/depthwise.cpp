@@ -561,6 +561,7 @@ double forward_cycles(const ConvShape& s) {
 // What a plane costs: for its start, and for each tile of rows, row and tap of a row by vectors of columns.
 struct PlaneCosts {
   double start, tile, row, tap, tile_tap = 0;
+  bool tiled = false;  // no walk
 };
 
 PlaneCosts plane_costs(const ConvShape& s, bool forward) {
@@ -570,7 +571,7 @@ PlaneCosts plane_costs(const ConvShape& s, bool forward) {
                      std::ranges::count(depthwise_walk_sizes, s.kernel[2]) > 0;
   if (s.stride[2] == 1) {
     if (walks) return {s.input[0] > 1 ? 60.0 : 0.0, 11, 0.5, 0.7};
-    return one_row ? PlaneCosts{490, 2.4, 0, 2.2} : PlaneCosts{90, 58, 0, 0.6, 10};
+    return one_row ? PlaneCosts{490, 2.4, 0, 2.2} : PlaneCosts{90, 58, 0, 0.6, 10, true};
   }
   if (!forward) {
     // Two columns at once write what is whole.
@@ -578,13 +579,13 @@ PlaneCosts plane_costs(const ConvShape& s, bool forward) {
                        s.dilation[2] == 1 &&
                        (one_row ? s.kernel[1] == 1 : s.kernel[1] == 3 && s.stride[1] == 2);
     if (pairs) return {0, 0, 0, one_row ? 3.2 : 2.4};
-    return one_row ? PlaneCosts{260, 0, 20, 6} : PlaneCosts{33, 51, 11, 0.6};
+    return one_row ? PlaneCosts{260, 0, 20, 6} : PlaneCosts{33, 51, 11, 0.6, 0, true};
   }
   if (s.stride[2] == 2 && s.dilation[2] == 1) {
     if (walks) return {0, 0, 6.4, 1.1};
-    return one_row ? PlaneCosts{440, 0, 14, 0} : PlaneCosts{19, 6, 18, 0, 42};
+    return one_row ? PlaneCosts{440, 0, 14, 0} : PlaneCosts{19, 6, 18, 0, 42, true};
   }
-  return one_row ? PlaneCosts{290, 0, 48, 21} : PlaneCosts{170, 23, 200, 9};
+  return one_row ? PlaneCosts{290, 0, 48, 21} : PlaneCosts{170, 23, 200, 9, 0, true};
 }
 
 // The same of the gradient in the input of one channel: planes of grad_output, of volumes their slices, go one by one.
@@ -617,8 +618,17 @@ double depthwise_cycles(const ConvShape& s, bool forward) {
   const double plane =
       costs.start + vectors * (tiles * (costs.tile + costs.tile_tap * taps(2)) +
                                static_cast<double>(rows) * (costs.row + costs.tap * taps(1) * taps(2)));
-  return static_cast<double>(s.batch * s.out_channels * result[0]) * static_cast<double>(share(1)) *
-         static_cast<double>(share(2)) * taps(0) * plane;
+  // Tiles ask for the rows below, not for the first ones of a plane, which come late from L3 or memory. Of images as of
+  // one alone, or a split of the batch might change the order of the sums.
+  const Extents& source = forward ? s.input : s.output;
+  constexpr std::int64_t near_elements = 1 << 19;
+  const bool far = s.in_channels * s.input_plane() + s.out_channels * s.output_plane() > near_elements;
+  const double late = costs.tiled && far
+                          ? 30 * static_cast<double>(std::min(source[1], std::int64_t{2 * tallest}) *
+                                                     ceil_div(source[2], depthwise_wide<float>))
+                          : 0;
+  return static_cast<double>(s.batch * s.out_channels * result[0]) *
+         (static_cast<double>(share(1)) * static_cast<double>(share(2)) * taps(0) * plane + late);
 }
 
 const char* depthwise_why_not(const ConvProblem& problem) {
@@ -632,18 +642,19 @@ const char* depthwise_why_not(const ConvProblem& problem) {
 const char* depthwise_why_slower(const ConvProblem& problem) {
   const ConvShape& s = problem.shape;
   const bool forward = problem.operation == ConvOperation::forward;
-  // On any level as with AVX-512: its sums round otherwise, and strict precision promises the same bits on all that have
-  // fused multiply-adds.
+  // On any level as with AVX-512 and for one image: its sums round otherwise, and strict precision promises the same bits
+  // on all levels that have fused multiply-adds and for any split of the batch.
   ConvProblem other = problem;
   other.isa = Isa::avx512;
+  other.shape.batch = 1;
   if (s.groups > 1) {
     if (!forward || direct_channels_why_not(problem) != nullptr) return nullptr;
-    return forward_cycles(s) > direct_channels_cycles(other)
+    return forward_cycles(other.shape) > direct_channels_cycles(other)
                ? "a group's outputs in the lanes take fewer loads than strided or narrow rows"
                : nullptr;
   }
   if (forward) return s.out_channels > 1 ? "a strip of the one channel serves all outputs" : nullptr;
-  if (one_channel_gradient_cycles(s) > im2col_gemm_cycles(other))
+  if (one_channel_gradient_cycles(other.shape) > im2col_gemm_cycles(other))
     return "one product over all planes takes less than starting on each";
   if (direct_strip_why_not(problem) != nullptr) return nullptr;
   // The gradient in the input runs phase by phase, without a stride; two phases, of few planes, as fast as one product

@@ -312,14 +312,15 @@ const char* depthwise_lanes_why_not(const ConvProblem& problem) {
   return nullptr;
 }
 
-// By the shape alone: the others have other orders of the sums.
+// By the shape of one image alone: the others have other orders of the sums.
 const char* depthwise_lanes_why_slower(const ConvProblem& problem) {
-  const ConvShape& s = problem.shape;
+  ConvProblem other = problem;
+  other.isa = Isa::avx512;
+  other.shape.batch = 1;
+  const ConvShape& s = other.shape;
   const bool forward = problem.operation == ConvOperation::forward;
   const double own = lanes_cycles(s, forward);
   if (own > depthwise_cycles(s, forward)) return "columns in the lanes need no transposition";
-  ConvProblem other = problem;
-  other.isa = Isa::avx512;
   if (!forward || s.groups == s.out_channels || direct_channels_why_not(problem) != nullptr) return nullptr;
   return own > direct_channels_cycles(other) ? "a group's outputs in the lanes share what is read" : nullptr;
 }

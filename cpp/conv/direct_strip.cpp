@@ -500,9 +500,11 @@ double strip_cycles(const ConvProblem& problem) {
                                    ? l.block_rows * ceil_div(l.block_columns, kernels.lanes)
                                    : ceil_div((l.block_rows - 1) * l.pitch + l.block_columns, kernels.lanes);
   // Sums that interleave are stored twice, then row by row of a line.
-  const double lines = interleaves(problem) ? outputs / static_cast<double>(problem.shape.stride[2]) : 0;
+  const auto stride = static_cast<double>(problem.shape.stride[2]);
+  const double lines = interleaves(problem) ? outputs / stride : 0;
   const bool shuffled = std::has_single_bit(static_cast<std::uint64_t>(problem.shape.stride[2]));
-  const double storing = interleaves(problem) ? (shuffled ? 14 : 30) : l.row_vectors > 0 ? 6 : 7;
+  const double interleaving = shuffled ? 14 : stride == 3 ? 30 : 110;
+  const double storing = interleaves(problem) ? interleaving : l.row_vectors > 0 ? 6 : 7;
   const double products = static_cast<double>(vectors) * outputs * (depth * per_product + storing) +
                           lines * static_cast<double>(l.block_rows) * 50;
   // Wider strides are gathered.
