@@ -1,4 +1,4 @@
-"""Memory of results that is used again."""
+"""Memory of results, and of what calls work in, that is used again."""
 
 import gc
 import threading
@@ -71,6 +71,19 @@ def test_a_larger_result_than_all_that_is_kept_leaves_the_others():
     small, large = F.relu(np.ones(1 << 20, np.float32)), F.relu(np.ones(33 << 20, np.float32))
     del small, large
     assert 4 << 20 <= cn.runtime.release_memory() < 8 << 20
+
+
+@needs_kept_memory
+def test_what_a_call_worked_in_serves_the_next_one():
+    x = generator("scratch").standard_normal((1, 512, 14, 14)).astype(np.float32)
+    w = generator("scratch w").standard_normal((512, 512, 3, 3)).astype(np.float32)
+    once = F.conv2d(x, w, padding=1)
+    kept = cn.runtime.release_memory()
+    assert kept >= w.nbytes  # packed, at least
+    for _ in range(3):
+        np.testing.assert_array_equal(F.conv2d(x, w, padding=1), once)
+    gc.collect()
+    assert kept <= cn.runtime.release_memory() <= kept + once.nbytes * 9 // 8 + 4096
 
 
 def test_results_own_their_memory_and_nothing_else_does():

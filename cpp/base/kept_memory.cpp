@@ -24,7 +24,8 @@ struct alignas(cache_line_bytes) Block {
 // A block that is never used again shows who does so.
 constexpr std::size_t most_kept_bytes = 0;
 #else
-// Enough for the activations of most training steps, and for a photograph of 8 million pixels in float32.
+// Enough for the activations of most training steps, and for a photograph of 8 million pixels in float32; as much again
+// for scratch, enough for the transformed weights of most layers.
 constexpr std::size_t most_kept_bytes = std::size_t{128} << 20;
 #endif
 constexpr std::size_t most_kept_blocks = 512;  // all of which are looked at for one that fits
@@ -33,6 +34,7 @@ constexpr std::size_t huge_page_bytes = std::size_t{2} << 20;
 
 // Eight sizes an octave: at most an eighth is wasted, and sizes that differ little share blocks.
 std::size_t size_class(std::size_t bytes) {
+  if (most_kept_bytes == 0) return bytes;  // to the byte, for who watches
   const std::size_t step = std::max(std::bit_floor(bytes) / 8, cache_line_bytes);
   return (bytes + step - 1) / step * step;
 }
@@ -59,16 +61,19 @@ void free_block(Block* block) noexcept {
 // From the oldest to the newest. Sizes stand beside the addresses: to look into the blocks would be a cache miss each.
 class KeptBlocks {
  public:
-  // The newest of this size, or null.
-  Block* take(std::size_t bytes) noexcept {
+  // The smallest of these sizes, the newest of several, or null.
+  Block* take(std::size_t bytes, std::size_t most) noexcept {
     const std::lock_guard lock(mutex_);
+    std::size_t best = count_;
     for (std::size_t i = count_; i-- > 0;)
-      if (entries_[i].bytes == bytes) {
-        Block* const block = entries_[i].block;
-        remove(i, i + 1);
-        return block;
+      if (entries_[i].bytes >= bytes && entries_[i].bytes <= most) {
+        best = i, most = entries_[i].bytes - 1;
+        if (entries_[i].bytes == bytes) break;
       }
-    return nullptr;
+    if (best == count_) return nullptr;
+    Block* const block = entries_[best].block;
+    remove(best, best + 1);
+    return block;
   }
 
   void keep(Block* block) noexcept {
@@ -113,7 +118,11 @@ class KeptBlocks {
 };
 
 // Never destroyed: results may outlive everything else.
-KeptBlocks& kept_blocks() {
+KeptBlocks& kept_results() {
+  static KeptBlocks& blocks = *new KeptBlocks;
+  return blocks;
+}
+KeptBlocks& kept_scratch() {
   static KeptBlocks& blocks = *new KeptBlocks;
   return blocks;
 }
@@ -122,27 +131,43 @@ Block* block_of(void* memory) {
   return static_cast<Block*>(memory) - 1;
 }
 
-}  // namespace
-
-void* take_memory(std::size_t bytes) noexcept {
+void* take(KeptBlocks& blocks, std::size_t bytes, std::size_t times) noexcept {
   if (bytes > std::size_t{1} << 62) return nullptr;  // lest rounding up overflow
   bytes = size_class(bytes);
-  Block* block = kept_blocks().take(bytes);
+  Block* block = blocks.take(bytes, times * bytes);
   if (block == nullptr) block = allocate(bytes);
   if (block == nullptr && release_memory() > 0) block = allocate(bytes);
   return block == nullptr ? nullptr : block + 1;
 }
 
+void give(KeptBlocks& blocks, void* memory) noexcept {
+  if (memory != nullptr) blocks.keep(block_of(memory));
+}
+
+}  // namespace
+
+void* take_memory(std::size_t bytes) noexcept {
+  return take(kept_results(), bytes, 1);
+}
+
 void give_memory(void* memory) noexcept {
-  if (memory != nullptr) kept_blocks().keep(block_of(memory));
+  give(kept_results(), memory);
 }
 
 std::size_t memory_bytes(const void* memory) noexcept {
   return (static_cast<const Block*>(memory) - 1)->bytes;
 }
 
+void* take_scratch(std::size_t bytes) noexcept {
+  return take(kept_scratch(), bytes, 2);
+}
+
+void give_scratch(void* memory) noexcept {
+  give(kept_scratch(), memory);
+}
+
 std::size_t release_memory() noexcept {
-  return kept_blocks().release();
+  return kept_results().release() + kept_scratch().release();
 }
 
 }  // namespace convnative

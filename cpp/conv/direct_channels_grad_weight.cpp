@@ -6,15 +6,17 @@
 // [point][output channels], and its "points" are channels or taps of a row of the kernel: for each step their
 // elements of the input lie equally far apart, wherever they are, so that no patches are packed.
 //
-//   tasks: group x part of the points x tile of output channels x block of input channels, in parallel
-//     for each block of points (some images, or some rows of one)
-//       transpose grad_output                                     [point][lanes], L2
-//       copy what the block needs of the input into a strip       L2; not where nothing is padded
-//       for each tile of (c, t): kernel, added to the task's sums
-//   sums of the parts, in their order, transposed, to grad_weight
+//   for each stage of the points: as many as the last-level cache keeps for all tiles of output channels
+//     tasks: group x part of the points x tile of output channels x block of input channels, in parallel
+//       for each block of points (some images, or some rows of one)
+//         transpose grad_output                                     [point][lanes], L2
+//         copy what the block needs of the input into a strip       L2; not where nothing is padded
+//         for each tile of (c, t): kernel, added to the task's sums
+//       the sums, transposed, to grad_weight, added to those of the stages before
+//   sums of the parts, in their order
 //
 // A block is one chain of fused multiply-adds over its points in ascending order; blocks are added in order, then
-// parts. The shape alone fixes both, so that threads change no bit.
+// stages, then parts. The shape alone fixes all, so that threads change no bit.
 #include <algorithm>
 #include <array>
 #include <cstdint>
@@ -42,6 +44,9 @@ constexpr std::int64_t most_sums_bytes = 256 << 10;
 // Parts of the points, where there are few other tasks: enough for many cores, in so much memory.
 constexpr std::int64_t wanted_tasks = 32, most_parts = 16;
 constexpr std::int64_t most_partial_bytes = 1 << 20;
+// Every tile of output channels reads the whole input: from memory, unless it stays in the last-level cache. Beyond
+// the first figure stages of the second cost less than that, though they add all sums once more.
+constexpr std::int64_t least_staged_bytes = 8 << 20, stage_bytes = 4 << 20;
 
 // The input is read where it lies where it has no padding and offsets reach everything.
 bool reads_in_place(const ConvShape& s) {
@@ -63,7 +68,8 @@ struct GradWeightBlocks {
   std::int64_t image_parts, row_parts, column_parts;
   std::int64_t channels;  // of a task, at most
   std::int64_t channel_parts;
-  std::int64_t parts;  // of all blocks
+  std::int64_t parts;   // of all blocks
+  std::int64_t stages;  // of a part
 
   GradWeightBlocks(const ConvShape& s, std::int64_t panel_columns, std::int64_t element_bytes)
       : in_place(reads_in_place(s)) {
@@ -101,6 +107,12 @@ struct GradWeightBlocks {
     parts = std::min({ceil_div(wanted_tasks, others), most_parts, count(s),
                       most_partial_bytes / std::max<std::int64_t>(s.weight_size() * element_bytes, 1)});
     parts = std::max<std::int64_t>(parts, 1);
+    const double input_bytes = static_cast<double>(s.input_size()) * static_cast<double>(element_bytes);
+    stages = 1;
+    if (input_bytes > least_staged_bytes && s.out_channels_per_group() > 2 * panel_columns)
+      stages = std::clamp<std::int64_t>(
+          static_cast<std::int64_t>(input_bytes / static_cast<double>(parts * s.groups * stage_bytes)), 1,
+          std::max<std::int64_t>(count(s) / parts, 1));
   }
 
   std::int64_t count(const ConvShape& s) const {
@@ -149,11 +161,12 @@ class DirectChannelsGradWeight final : public ConvAlgorithm {
     T* const partial = static_cast<T*>(workspace);
     char* const threads_memory = static_cast<char*>(workspace) + partial_bytes();
     const std::int64_t tasks = s_.groups * b_.parts * panels_.parts * b_.channel_parts;
-    parallel_for(tasks, threads_, [&](std::int64_t task, int thread) {
-      const std::int64_t part = task / b_.channel_parts / panels_.parts % b_.parts;
-      run_task(task, part, arrays, b_.parts == 1 ? result : partial + part * s_.weight_size(),
-               threads_memory + thread_bytes() * static_cast<std::size_t>(thread));
-    });
+    for (std::int64_t stage = 0; stage < b_.stages; ++stage)
+      parallel_for(tasks, threads_, [&](std::int64_t task, int thread) {
+        const std::int64_t part = task / b_.channel_parts / panels_.parts % b_.parts;
+        run_task(task, part, stage, arrays, b_.parts == 1 ? result : partial + part * s_.weight_size(),
+                 threads_memory + thread_bytes() * static_cast<std::size_t>(thread));
+      });
     if (b_.parts == 1) return;
     std::copy_n(partial, s_.weight_size(), result);
     for (std::int64_t part = 1; part < b_.parts; ++part)
@@ -165,7 +178,7 @@ class DirectChannelsGradWeight final : public ConvAlgorithm {
   struct Task {
     std::int64_t group, first_channel, channels;  // input channels
     std::int64_t output, outputs, vectors;        // output channels
-    T *packed, *strip, *tile_sums, *sums;
+    T *packed, *strip, *tile_sums, *sums, *transposed;
     std::int32_t* offsets;
   };
 
@@ -177,13 +190,16 @@ class DirectChannelsGradWeight final : public ConvAlgorithm {
   std::size_t partial_bytes() const { return b_.parts == 1 ? 0 : bytes(b_.parts * s_.weight_size()); }
   std::size_t strip_bytes() const { return b_.in_place ? 0 : bytes(b_.images * image_ + kernels_.lanes); }
   std::size_t tile_bytes() const { return bytes(kernels_.tiles(1).max_points * panel_columns()); }
+  std::size_t sums_bytes() const { return bytes(b_.channels * s_.taps() * panel_columns()); }
+  // Of a stage behind the first, to be added.
+  std::size_t transposed_bytes() const { return b_.stages == 1 ? 0 : sums_bytes(); }
   std::size_t thread_bytes() const {
     return bytes(block_points() * panel_columns()) + strip_bytes() + tile_bytes() +
-           bytes(b_.channels * s_.taps() * panel_columns()) +
+           sums_bytes() + transposed_bytes() +
            round_up_to_line(static_cast<std::size_t>(block_points() + channels_ahead) * sizeof(std::int32_t));
   }
 
-  void run_task(std::int64_t index, std::int64_t part, const ConvArrays& arrays, T* result,
+  void run_task(std::int64_t index, std::int64_t part, std::int64_t stage, const ConvArrays& arrays, T* result,
                 char* memory) const {
     const auto take = [&](std::size_t size) {
       char* const taken = memory;
@@ -202,18 +218,28 @@ class DirectChannelsGradWeight final : public ConvAlgorithm {
     task.packed = take(bytes(block_points() * panel_columns()));
     task.strip = take(strip_bytes());
     task.tile_sums = take(tile_bytes());
-    task.sums = take(bytes(b_.channels * s_.taps() * panel_columns()));
+    task.sums = take(sums_bytes());
+    task.transposed = take(transposed_bytes());
     task.offsets = reinterpret_cast<std::int32_t*>(memory);
 
     const std::int64_t rows = task.channels * s_.taps();
     std::fill_n(task.sums, rows * task.vectors * kernels_.lanes, T{0});
-    const std::int64_t blocks = b_.count(s_);
-    for (std::int64_t block = part * blocks / b_.parts;
-         block < (part + 1) * blocks / b_.parts && !stop_requested(); ++block)
-      add_block(task, block, std::min(block + 1, (part + 1) * blocks / b_.parts - 1), arrays);
+    const std::int64_t blocks = b_.count(s_), piece = part * b_.stages + stage, pieces = b_.parts * b_.stages;
+    const std::int64_t end = (piece + 1) * blocks / pieces;
+    for (std::int64_t block = piece * blocks / pieces; block < end && !stop_requested(); ++block)
+      add_block(task, block, std::min(block + 1, end - 1), arrays);
     T* const target = result + (task.group * s_.out_channels_per_group() + task.output) * depth_ +
                       task.first_channel * s_.taps();
-    kernels_.store({task.sums, task.vectors * kernels_.lanes, rows, task.outputs, target, depth_, 1});
+    const auto store = [&](T* to, std::int64_t row) {
+      kernels_.store({task.sums, task.vectors * kernels_.lanes, rows, task.outputs, to, row, 1});
+    };
+    if (stage == 0) {
+      store(target, depth_);
+      return;
+    }
+    store(task.transposed, rows);
+    for (std::int64_t k = 0; k < task.outputs; ++k)
+      elementwise_.add(rows, target + k * depth_, task.transposed + k * rows, target + k * depth_);
   }
 
   // The points of a block, and where the first lies in grad_output in a task's first output channel.

@@ -1,7 +1,9 @@
 // Memory that is kept: nothing is handed out twice, and what is given back comes again.
 #include <cstdint>
 #include <cstring>
+#include <new>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "base/aligned_buffer.h"
@@ -50,6 +52,62 @@ void test_memory_comes_again() {
   CHECK(release_memory() <= std::size_t{128} << 20);
 }
 
+void test_scratch() {
+  release_memory();
+  void* const first = take_scratch(3'000'000);
+  CHECK(reinterpret_cast<std::uintptr_t>(first) % cache_line_bytes == 0);
+  std::memset(first, 1, 3'000'000);
+  give_scratch(first);
+  if (release_memory() == 0) return;  // built with a sanitizer
+
+  // The smallest that is large enough, at most twice as large, and never a result's.
+  void* const small = take_scratch(3'000'000);
+  void* const large = take_scratch(5'000'000);
+  CHECK(small != large);
+  give_scratch(small);
+  give_scratch(large);
+  void* const result = take_memory(3'000'000);
+  CHECK(result != small);
+  CHECK(take_scratch(2'900'000) == small);
+  CHECK(take_scratch(2'900'000) == large);
+  give_scratch(large);
+  void* const none_so_small = take_scratch(2'000'000);
+  CHECK(none_so_small != large);
+  give_scratch(none_so_small);
+  give_scratch(small);
+  give_memory(result);
+  give_scratch(nullptr);
+  CHECK(release_memory() > 13'000'000);
+}
+
+void test_aligned_buffers() {
+  release_memory();
+  for (const std::size_t bytes : {std::size_t{1}, std::size_t{1} << 20, std::size_t{9} << 20}) {
+    AlignedBuffer buffer(bytes);
+    CHECK(reinterpret_cast<std::uintptr_t>(buffer.data()) % cache_line_bytes == 0);
+    std::memset(buffer.data(), 1, bytes);
+    AlignedBuffer moved(std::move(buffer)), other(3 * bytes);
+    CHECK(moved.data() != nullptr && moved.data() != other.data());
+    moved = std::move(other);
+    std::memset(moved.data(), 1, 3 * bytes);
+  }
+  // What the last call worked in serves the next.
+  const void* last = nullptr;
+  {
+    const AlignedBuffer buffer(std::size_t{20} << 20);
+    last = buffer.data();
+  }
+  const AlignedBuffer next(std::size_t{20} << 20);
+  CHECK(next.data() == last || release_memory() == 0);
+  bool refused = false;
+  try {
+    const AlignedBuffer all(~std::size_t{0});
+  } catch (const std::bad_alloc&) {
+    refused = true;
+  }
+  CHECK(refused);
+}
+
 void test_threads() {
   std::vector<std::thread> threads;
   std::vector<int> wrong(4, 0);
@@ -71,6 +129,8 @@ void test_threads() {
 void test_kept_memory() {
   test_sizes();
   test_memory_comes_again();
+  test_scratch();
+  test_aligned_buffers();
   test_threads();
 }
 

@@ -219,9 +219,10 @@ def fma_peak() -> float:
 
 def release_memory() -> int:
     """
-    Return to the system the memory of results that are gone.
+    Return to the system the memory that is kept for later calls.
 
-    The memory of arrays of 16 KiB and more is kept for the results of later calls, up to 128 MiB of it.
+    The memory of results of 16 KiB and more is kept when they are gone, up to 128 MiB of it, and so is what
+    calls work in, transformed weights for example: blocks of 1 MiB and more, up to 128 MiB of them too.
 
     Returns
     -------
