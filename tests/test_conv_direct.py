@@ -450,12 +450,14 @@ def test_channels_say_where_they_do_not_apply():
 
 
 def test_the_gradient_in_the_weights_is_cut_by_the_shape_alone(dtype):
-    """Blocks and parts of the points round differently: neither threads nor levels may change them."""
+    """Blocks, stages and parts of points round differently: neither threads nor levels may change them."""
     cases = [
         case_2d(3, (3, 40), 45, 7, 2, 3),  # few weights: several parts
         case_2d(20, (9, 33), 7, 3, 1, 1),  # several images in a block
         case_2d(2, (70, 20), (5, 700), (1, 3), 1, (0, 1)),  # several blocks of columns
         case_2d(2, (20, 50), 30, 1),  # in place
+        case_2d(3, (700, 200), 40, 1, 2),  # several stages, in place
+        case_2d(3, (500, 130), 60, (3, 1), 2, (1, 0)),  # and with padding
     ]
     levels = [level for level in _core.available_isas() if level != "baseline"]
     for case in cases:

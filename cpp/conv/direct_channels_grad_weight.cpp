@@ -194,13 +194,13 @@ class DirectChannelsGradWeight final : public ConvAlgorithm {
   // Of a stage behind the first, to be added.
   std::size_t transposed_bytes() const { return b_.stages == 1 ? 0 : sums_bytes(); }
   std::size_t thread_bytes() const {
-    return bytes(block_points() * panel_columns()) + strip_bytes() + tile_bytes() +
-           sums_bytes() + transposed_bytes() +
+    return bytes(block_points() * panel_columns()) + strip_bytes() + tile_bytes() + sums_bytes() +
+           transposed_bytes() +
            round_up_to_line(static_cast<std::size_t>(block_points() + channels_ahead) * sizeof(std::int32_t));
   }
 
-  void run_task(std::int64_t index, std::int64_t part, std::int64_t stage, const ConvArrays& arrays, T* result,
-                char* memory) const {
+  void run_task(std::int64_t index, std::int64_t part, std::int64_t stage, const ConvArrays& arrays,
+                T* result, char* memory) const {
     const auto take = [&](std::size_t size) {
       char* const taken = memory;
       memory += size;

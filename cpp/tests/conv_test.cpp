@@ -251,6 +251,14 @@ void test_strip_shapes() {
   compare_algorithms<float>(make_conv_shape(2, {1, 16, 60, 60}, {3, 16, 3, 3}, {}), random);
 }
 
+// So large an input that gradients of its weights are summed in stages.
+void test_staged_shape() {
+  Random random(10);
+  ConvParameters parameters;
+  parameters.stride[1] = parameters.stride[2] = 2;
+  compare_algorithms<float>(make_conv_shape(2, {3, 700, 34, 34}, {200, 700, 1, 1}, parameters), random);
+}
+
 // One input channel per group: tails of planes and tiles, kernels longer than a piece of a chain.
 void test_depthwise_shapes() {
   Random random(6);
@@ -406,6 +414,7 @@ void test_conv() {
   test_large_shapes();
   test_winograd_shapes();
   test_strip_shapes();
+  test_staged_shape();
   test_depthwise_shapes();
   test_winograd_not_finite();
   test_same_bits_for_any_threads();
